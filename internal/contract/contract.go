@@ -1,0 +1,60 @@
+// Package contract says what a secret is allowed to be: who owns it, who uses it, how long it may live, what invalidates
+// it and what breaks if it leaks. This package holds the compiled form that functions read; the YAML that people write is
+// read by the package source below it.
+package contract
+
+import (
+	"strings"
+	"time"
+)
+
+// Contract is one secret's contract.
+type Contract struct {
+	Name         string            `json:"name"`
+	Owner        string            `json:"owner"`
+	Environment  string            `json:"environment"`
+	Services     []string          `json:"services"`
+	TTL          Duration          `json:"ttl"`
+	RotateOn     []string          `json:"rotate_on"` // trigger types; schedule and manual always hold, by ttl and by right
+	BlastRadius  string            `json:"blast_radius"`
+	Compliance   map[string]string `json:"compliance,omitempty"`
+	Kind         string            `json:"kind"`             // "random" or "postgres"
+	Strategy     string            `json:"strategy"`         // "dual" or "single"
+	Target       *Target           `json:"target,omitempty"` // nil for kind random
+	CommitPaths  []string          `json:"commit_paths,omitempty"`
+	Repositories []string          `json:"repositories,omitempty"`
+	Policy       map[string]string `json:"policy,omitempty"` // initial runtime policy, attribute -> value as in a tag
+	Statement    string            `json:"statement,omitempty"`
+	OnExpiry     string            `json:"on_expiry,omitempty"`
+}
+
+// Target says where the credential is honoured. It never holds a value.
+type Target struct {
+	Host     string            `json:"host"`
+	Port     int               `json:"port"`
+	Database string            `json:"database"`
+	Owner    string            `json:"owner"`               // the role that owns; dual login roles are its members
+	Admin    string            `json:"admin,omitempty"`     // secret id of the credential that rotates this one; empty: itself
+	TLS      string            `json:"tls"`                 // sslmode as libpq names it: disable … verify-full
+	RootCert string            `json:"root_cert,omitempty"` // PEM of the CA, public by nature
+	Must     []string          `json:"must,omitempty"`      // statements that a new credential must be able to run
+	Fields   map[string]string `json:"fields,omitempty"`    // further members of the secret's JSON value, none of them secret
+}
+
+// ID is the secret's id in Secrets Manager: <environment>/<name>.
+func (c *Contract) ID() string { return c.Environment + "/" + c.Name }
+
+// Kinds, strategies.
+const (
+	Random   = "random"
+	Postgres = "postgres"
+	Dual     = "dual"
+	Single   = "single"
+)
+
+// Slug is the secret's id as one path segment: "prod/orders-db" becomes "prod--orders-db". Names hold no double hyphen
+// (the schema sees to that), so that no two secrets share a slug.
+func Slug(secret string) string { return strings.ReplaceAll(secret, "/", "--") }
+
+// Duration is a length of time, in contracts and tags a number of seconds or "90s", "15m", "24h", "7d".
+type Duration time.Duration

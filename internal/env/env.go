@@ -1,0 +1,37 @@
+// Package env holds the names of the environment variables that infra sets and functions read, so that neither can
+// misspell them.
+package env
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// The names. None of them ever holds a secret value.
+const (
+	ContractsTable = "MAYFLY_CONTRACTS_TABLE" // name of the DynamoDB table with contracts and leases
+	RunsTable      = "MAYFLY_RUNS_TABLE"      // name of the DynamoDB table with the run history
+	AuditBucket    = "MAYFLY_AUDIT_BUCKET"    // name of the Object Lock bucket
+	RetentionDays  = "MAYFLY_RETENTION_DAYS"  // days that an audit record is locked
+	ContractsFile  = "MAYFLY_CONTRACTS_FILE"  // path of the compiled contracts beside the function's binary
+	ContractCommit = "MAYFLY_CONTRACT_COMMIT" // Git commit of the contracts in force, as far as known
+)
+
+// Must reads a variable that infra always sets; without it the function cannot work and says so at start.
+func Must(name string) string {
+	v := os.Getenv(name)
+	if v == "" {
+		panic(fmt.Sprintf("environment variable %s is not set: the function was deployed without its construct", name))
+	}
+	return v
+}
+
+// MustInt reads a number.
+func MustInt(name string) int {
+	n, err := strconv.Atoi(Must(name))
+	if err != nil {
+		panic(fmt.Sprintf("environment variable %s: %v", name, err))
+	}
+	return n
+}
