@@ -22,6 +22,7 @@ type issued struct {
 	identity Identity
 	secret   string
 	token    string
+	revoked  bool
 }
 
 // NewIdentities makes an empty book.
@@ -56,11 +57,24 @@ func (b *Identities) Work(accessKeyID, execution string) {
 	}
 }
 
-// Revoke forgets a key: whoever uses it afterwards counts as the root.
+// Revoke ends a key: whoever uses it afterwards is refused.
 func (b *Identities) Revoke(accessKeyID string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.byKey, accessKeyID)
+	if i, ok := b.byKey[accessKeyID]; ok {
+		i.revoked = true
+	}
+}
+
+// resolve returns a copy of what was issued under a key, or false for a key that was never issued.
+func (b *Identities) resolve(accessKeyID string) (issued, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i, ok := b.byKey[accessKeyID]
+	if !ok {
+		return issued{}, false
+	}
+	return *i, true
 }
 
 func random(n int) string {

@@ -85,7 +85,7 @@ func (j *JSON) Fail(err error) Reply {
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
-	return Reply{Status: status, Header: h, Body: body}
+	return Reply{Status: status, Header: h, Body: body, Code: e.Code}
 }
 
 func (j *JSON) header() http.Header {

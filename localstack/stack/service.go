@@ -29,6 +29,7 @@ type Call struct {
 	Time      time.Time // the stack's clock when the request came in
 	Request   *http.Request
 	Body      []byte
+	Labels    map[string]string // what the {labels} of a REST service's path stand for, unescaped
 }
 
 // Reply is what a service answers, complete, so that a fault may throw it away after the operation took effect.
@@ -36,6 +37,7 @@ type Reply struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	Code   string // the error code, for the ledger; "" when the operation succeeded
 }
 
 // Identity says on whose behalf a request was made.
