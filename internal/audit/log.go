@@ -1,0 +1,139 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+)
+
+// Bucket is what a Log needs of S3. Put is durable once it returns.
+type Bucket interface {
+	PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	GetObject(ctx context.Context, in *s3.GetObjectInput, opts ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+	ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input, opts ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
+}
+
+// Log appends records to the chains in one bucket.
+type Log struct {
+	S3        Bucket
+	Bucket    string
+	Retention time.Duration // how long each record is locked, counted from its time
+	Account   string
+	Region    string
+	Lines     io.Writer // gets every written record as one line; in Lambda, stdout
+}
+
+// How often an append moves on to a head that it did not know, before it gives up and lets the step be retried.
+const maxConflicts = 64
+
+// Append writes rec behind head and returns the new head.
+//
+// The rule that makes a fork impossible: record n+1 lies in the partition of the date of record n's time, whatever the
+// clock says, and only a "sealed" record may be younger than its partition. So every writer that believes in the same head
+// competes for the same key, and S3's conditional put lets one of them win. Who loses reads the winner and appends after
+// it. A record that is already there with rec's id is rec itself, written by an attempt whose answer was lost.
+//
+// Errors are AuditUnavailable: the record is not known to be there, and the step must not proceed.
+func (l *Log) Append(ctx context.Context, head Head, rec Record) (Head, error) {
+	rec.Schema, rec.Account, rec.Region = Schema, l.Account, l.Region
+	head, err := l.append(ctx, head, rec)
+	return head, fault.Wrap(err, fault.AuditUnavailable, "audit record %q of %s was not written, so step %s does not proceed", rec.Event, rec.Secret, rec.Step)
+}
+
+func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
+	if head.Date == "" {
+		found, err := l.Find(ctx, rec.Environment, rec.Secret)
+		if err != nil {
+			return head, err
+		}
+		head = found
+	}
+	for range maxConflicts {
+		next := rec
+		if head.Date != "" && dateOf(rec.Time) > head.Date {
+			next = sealOf(rec)
+		}
+		stored, err := l.put(ctx, head, next)
+		if err != nil {
+			return head, err
+		}
+		head = HeadOf(stored)
+		if stored.ID == rec.ID {
+			return head, nil
+		}
+	}
+	return head, fmt.Errorf("other writers were faster %d times", maxConflicts)
+}
+
+// sealOf makes the record that closes a day's partition for the sake of rec.
+func sealOf(rec Record) Record {
+	return Record{
+		Schema: rec.Schema, ID: rec.ID + "-seal", Time: rec.Time, Account: rec.Account, Region: rec.Region,
+		Environment: rec.Environment, Secret: rec.Secret, Owner: rec.Owner, Services: rec.Services, Event: EventSealed, Step: rec.Step,
+		RunID: rec.RunID, ExecutionARN: rec.ExecutionARN, Attempt: rec.Attempt,
+		Reason: "the chain goes on under date=" + dateOf(rec.Time),
+	}
+}
+
+// put writes rec behind head unless that place is taken, and returns the record that lies there now.
+func (l *Log) put(ctx context.Context, head Head, rec Record) (Record, error) {
+	rec.Seq, rec.PrevHash = head.Seq+1, head.Hash
+	body, err := rec.Seal()
+	if err != nil {
+		return rec, err
+	}
+	date := head.Date
+	if date == "" {
+		date = dateOf(rec.Time)
+	}
+	at, err := time.Parse(time.RFC3339, rec.Time)
+	if err != nil {
+		return rec, err
+	}
+	key := Key(rec.Environment, date, rec.Secret, rec.Seq)
+	_, err = l.S3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &l.Bucket, Key: &key, Body: bytes.NewReader(body), ContentType: aws.String("application/json"),
+		IfNoneMatch: aws.String("*"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		ObjectLockMode: types.ObjectLockModeCompliance, ObjectLockRetainUntilDate: aws.Time(at.Add(l.Retention)),
+	})
+	var response *smithyhttp.ResponseError
+	switch {
+	case err == nil:
+		// The log line is a copy; the bucket is the record. A line that is lost is not worth a failed step.
+		_, _ = l.Lines.Write(append(body, '\n'))
+		return rec, nil
+	case errors.As(err, &response) && response.HTTPStatusCode() == http.StatusPreconditionFailed:
+		return l.get(ctx, key)
+	default:
+		return rec, err
+	}
+}
+
+func (l *Log) get(ctx context.Context, key string) (Record, error) {
+	body, err := l.body(ctx, key)
+	if err != nil {
+		return Record{}, err
+	}
+	return Read(body)
+}
+
+// body fetches an object; no record is larger than a megabyte.
+func (l *Log) body(ctx context.Context, key string) ([]byte, error) {
+	out, err := l.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &l.Bucket, Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	return io.ReadAll(io.LimitReader(out.Body, 1<<20))
+}

@@ -1,0 +1,208 @@
+// Package authority is Secrets Manager as the steps see it: the only place that stores values.
+package authority
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/mayfly-secrets/mayfly/internal/credential"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+)
+
+// The staging labels of rotation.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+const (
+	Current  = "AWSCURRENT"
+	Previous = "AWSPREVIOUS"
+	Pending  = "AWSPENDING"
+)
+
+// Secret is what can be known of a secret without reading its value.
+type Secret struct {
+	Tags     map[string]string
+	Current  string // version ids; "" where no version has the label
+	Previous string
+	Pending  string
+}
+
+// Describer is the one call that Describe makes.
+type Describer interface {
+	DescribeSecret(ctx context.Context, in *secretsmanager.DescribeSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.DescribeSecretOutput, error)
+}
+
+// Describe reads tags and labels. Errors: SecretMissing, AuthorityUnavailable.
+func Describe(ctx context.Context, sm Describer, id string) (Secret, error) {
+	out, err := sm.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	if err != nil {
+		return Secret{}, translate(err, "describe %s", id)
+	}
+	// A secret within its recovery window is still described, and refuses everything else.
+	if out.DeletedDate != nil {
+		return Secret{}, fault.New(fault.SecretMissing, "%s is marked for deletion: restore it, or withdraw its contract", id)
+	}
+	s := Secret{Tags: make(map[string]string, len(out.Tags))}
+	for _, t := range out.Tags {
+		s.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	for version, labels := range out.VersionIdsToStages {
+		if slices.Contains(labels, Current) {
+			s.Current = version
+		}
+		if slices.Contains(labels, Previous) {
+			s.Previous = version
+		}
+		if slices.Contains(labels, Pending) {
+			s.Pending = version
+		}
+	}
+	return s, nil
+}
+
+// Lister is the one call that VersionCreated makes.
+type Lister interface {
+	ListSecretVersionIds(ctx context.Context, in *secretsmanager.ListSecretVersionIdsInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.ListSecretVersionIdsOutput, error)
+}
+
+// VersionCreated says when a labelled version was created; the zero time when there is none of this id.
+func VersionCreated(ctx context.Context, sm Lister, id, version string) (time.Time, error) {
+	pages := secretsmanager.NewListSecretVersionIdsPaginator(sm, &secretsmanager.ListSecretVersionIdsInput{SecretId: &id})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return time.Time{}, translate(err, "list the versions of %s", id)
+		}
+		for _, v := range page.Versions {
+			if aws.ToString(v.VersionId) == version {
+				return aws.ToTime(v.CreatedDate), nil
+			}
+		}
+	}
+	return time.Time{}, nil
+}
+
+// Reader is the one call that Read makes.
+type Reader interface {
+	GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+}
+
+// Read gets the value of a version, or of AWSCURRENT where version is empty.
+// Errors: SecretMissing (no such secret or version), AuthorityUnavailable.
+func Read(ctx context.Context, sm Reader, id, version string) (credential.Value, error) {
+	in := &secretsmanager.GetSecretValueInput{SecretId: &id}
+	if version != "" {
+		in.VersionId = &version
+	}
+	out, err := sm.GetSecretValue(ctx, in)
+	if err != nil {
+		return credential.Value{}, translate(err, "read %s", id)
+	}
+	if out.SecretString == nil {
+		return credential.Value{}, fault.New(fault.ValueInvalid, "%s holds a binary value: Mayfly rotates text values", id)
+	}
+	return credential.Parse(*out.SecretString), nil
+}
+
+// Putter is the one call that Put makes.
+type Putter interface {
+	PutSecretValue(ctx context.Context, in *secretsmanager.PutSecretValueInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error)
+}
+
+// Put stores a value as AWSPENDING under a version id of the caller's choice. If that version is already there, an earlier
+// attempt stored it, and what it stored stands: the version id is a derived token, and Secrets Manager refuses a second
+// value for it. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+func Put(ctx context.Context, sm Putter, id, version string, v credential.Value) (stored bool, err error) {
+	_, err = sm.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+		SecretId: &id, ClientRequestToken: &version, SecretString: aws.String(v.Reveal()), VersionStages: []string{Pending},
+	})
+	var exists *types.ResourceExistsException
+	if errors.As(err, &exists) {
+		return false, nil
+	}
+	return err == nil, translate(err, "store a new version of %s", id)
+}
+
+// Labeller is the one call that Promote and Unlabel make.
+type Labeller interface {
+	UpdateSecretVersionStage(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error)
+}
+
+// ErrElsewhere says that a label does not sit where the caller believed: the compare-and-swap failed.
+var ErrElsewhere = errors.New("the label is on another version")
+
+// Promote moves AWSCURRENT from one version to another, as a compare-and-swap: it fails with ErrElsewhere when AWSCURRENT
+// is not on from. An empty from means that no version has the label.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+func Promote(ctx context.Context, sm Labeller, id, to, from string) error {
+	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: &id, VersionStage: aws.String(Current), MoveToVersionId: &to}
+	if from != "" {
+		in.RemoveFromVersionId = &from
+	}
+	return label(ctx, sm, in)
+}
+
+// Unlabel takes a label off a version; ErrElsewhere when it was not there.
+func Unlabel(ctx context.Context, sm Labeller, id, stage, version string) error {
+	return label(ctx, sm, &secretsmanager.UpdateSecretVersionStageInput{SecretId: &id, VersionStage: &stage, RemoveFromVersionId: &version})
+}
+
+func label(ctx context.Context, sm Labeller, in *secretsmanager.UpdateSecretVersionStageInput) error {
+	_, err := sm.UpdateSecretVersionStage(ctx, in)
+	var parameter *types.InvalidParameterException
+	if errors.As(err, &parameter) {
+		return ErrElsewhere
+	}
+	return translate(err, "move label %s of %s", aws.ToString(in.VersionStage), aws.ToString(in.SecretId))
+}
+
+// Tagger is the one call that Tag makes.
+type Tagger interface {
+	TagResource(ctx context.Context, in *secretsmanager.TagResourceInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.TagResourceOutput, error)
+}
+
+// Tag sets tags; others stay.
+func Tag(ctx context.Context, sm Tagger, id string, tags map[string]string) error {
+	_, err := sm.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &id, Tags: List(tags)})
+	return translate(err, "write the tags of %s", id)
+}
+
+// List writes tags as the API wants them, sorted, with the characters and lengths that a tag may have.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
+func List(tags map[string]string) []types.Tag {
+	list := make([]types.Tag, 0, len(tags))
+	for k, v := range tags {
+		list = append(list, types.Tag{Key: aws.String(k), Value: aws.String(tagText(v))})
+	}
+	sort.Slice(list, func(i, j int) bool { return *list[i].Key < *list[j].Key })
+	return list
+}
+
+func tagText(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(" +-=._:/@", r) {
+			return r
+		}
+		return '_'
+	}, s)
+	return s[:min(len(s), 256)]
+}
+
+// translate gives a Secrets Manager error its code.
+func translate(err error, format string, args ...any) error {
+	code := fault.AuthorityUnavailable
+	var (
+		missing *types.ResourceNotFoundException
+		request *types.InvalidRequestException // "… because it was marked for deletion"
+	)
+	if errors.As(err, &missing) || errors.As(err, &request) {
+		code = fault.SecretMissing
+	}
+	return fault.Wrap(err, code, format, args...)
+}

@@ -1,0 +1,111 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/trigger"
+)
+
+// Run is one run's item in the history: key (secret, run).
+type Run struct {
+	Secret      string          `json:"secret"`
+	Run         string          `json:"run"` // "<start, RFC 3339>#<execution name>": newest last
+	Execution   string          `json:"execution"`
+	Mode        string          `json:"mode"`
+	Trigger     trigger.Trigger `json:"trigger"`
+	TriggerIDs  []string        `json:"trigger_ids"` // "<type>:<id>" of every trigger that this run answers
+	Status      string          `json:"status"`      // running, or closed
+	Outcome     string          `json:"outcome,omitempty"`
+	ReasonCode  string          `json:"reason_code,omitempty"`
+	Started     string          `json:"started"`
+	Ended       string          `json:"ended,omitempty"`
+	VersionFrom string          `json:"version_from,omitempty"`
+	VersionTo   string          `json:"version_to,omitempty"`
+}
+
+// RunKey makes the sort key of a run.
+func RunKey(started time.Time, executionName string) string {
+	return audit.Stamp(started) + "#" + executionName
+}
+
+// Open notes a run that begins. Repeating it changes nothing.
+func (r *Registry) Open(ctx context.Context, run Run) error {
+	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &r.Runs, Key: runKey(run.Secret, run.Run),
+		UpdateExpression: aws.String("SET #execution = :execution, #mode = :mode, #trigger = :trigger, started = :started, " +
+			"#status = if_not_exists(#status, :running), version_from = :from, version_to = :to ADD trigger_ids :ids"),
+		ExpressionAttributeNames: map[string]string{"#execution": "execution", "#mode": "mode", "#trigger": "trigger", "#status": "status"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":execution": text(run.Execution), ":mode": text(run.Mode), ":started": text(run.Started), ":running": text("running"),
+			":from": text(run.VersionFrom), ":to": text(run.VersionTo), ":ids": triggerIDs(run.Trigger),
+			":trigger": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
+				"type": text(string(run.Trigger.Type)), "id": text(run.Trigger.ID), "source": text(run.Trigger.Source),
+				"actor": text(run.Trigger.Actor), "reason": text(run.Trigger.Reason),
+			}},
+		},
+	})
+	return unavailable(err, "open run %s of %s", run.Run, run.Secret)
+}
+
+// Join adds a trigger to a run that is under way: one rotation answers both. The set of ids makes a repeat harmless.
+func (r *Registry) Join(ctx context.Context, secret, run string, t trigger.Trigger) error {
+	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &r.Runs, Key: runKey(secret, run), UpdateExpression: aws.String("ADD trigger_ids :ids"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":ids": triggerIDs(t)},
+	})
+	return unavailable(err, "join run %s of %s", run, secret)
+}
+
+// Closing is how a run ended.
+type Closing struct {
+	Secret, Run string
+	Outcome     string
+	ReasonCode  string
+	Ended       time.Time
+	VersionTo   string
+	DueAt       time.Time
+	Head        audit.Head
+}
+
+// Close ends a run: history, next due date, chain head and lease, all or nothing. A run that lost its lease closes its own
+// history only. Repeating it changes nothing.
+func (r *Registry) Close(ctx context.Context, c Closing) error {
+	history := types.TransactWriteItem{Update: &types.Update{
+		TableName: &r.Runs, Key: runKey(c.Secret, c.Run),
+		UpdateExpression:         aws.String("SET #status = :closed, outcome = :outcome, reason_code = :code, ended = :ended, version_to = :to"),
+		ExpressionAttributeNames: map[string]string{"#status": "status"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":closed": text("closed"), ":outcome": text(c.Outcome), ":code": text(c.ReasonCode), ":ended": text(audit.Stamp(c.Ended)), ":to": text(c.VersionTo),
+		},
+	}}
+	lease := types.TransactWriteItem{Update: &types.Update{
+		TableName: &r.Contracts, Key: key(c.Secret, contractItem),
+		UpdateExpression: aws.String("SET due_at = :due, head = :head, closed_run = :run REMOVE lease"),
+		// closed_run lets a repeated Close, whose first answer was lost, find its own work done.
+		ConditionExpression: aws.String("lease.run = :run OR (attribute_not_exists(lease) AND closed_run = :run)"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":due": number(c.DueAt.Unix()), ":head": headItem(c.Head), ":run": text(c.Run),
+		},
+	}}
+	_, err := r.DB.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{lease, history}})
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) && len(cancelled.CancellationReasons) == 2 && aws.ToString(cancelled.CancellationReasons[0].Code) == "ConditionalCheckFailed" {
+		_, err = r.DB.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{history}})
+	}
+	return unavailable(err, "close run %s of %s", c.Run, c.Secret)
+}
+
+func runKey(secret, run string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"secret": text(secret), "run": text(run)}
+}
+
+func triggerIDs(t trigger.Trigger) types.AttributeValue {
+	return &types.AttributeValueMemberSS{Value: []string{string(t.Type) + ":" + t.ID}}
+}
