@@ -4,8 +4,8 @@
 package contract
 
 import (
+	"slices"
 	"strings"
-	"time"
 )
 
 // Contract is one secret's contract.
@@ -44,17 +44,52 @@ type Target struct {
 // ID is the secret's id in Secrets Manager: <environment>/<name>.
 func (c *Contract) ID() string { return c.Environment + "/" + c.Name }
 
-// Kinds, strategies.
+// Kinds, strategies, and what happens to a value past its expiry.
 const (
 	Random   = "random"
 	Postgres = "postgres"
 	Dual     = "dual"
 	Single   = "single"
+	Deny     = "deny"
+	Keep     = "keep"
 )
+
+// WithDefaults fills in what the author may leave out: kind random, verify-full TLS on port 5432, and the strategy. Two
+// logins that take turns need somebody else to create them, so dual is the default only where there is an admin.
+func WithDefaults(c Contract) Contract {
+	if c.Kind == "" {
+		c.Kind = Random
+	}
+	if c.Target != nil {
+		t := *c.Target
+		if t.Port == 0 {
+			t.Port = 5432
+		}
+		if t.TLS == "" {
+			t.TLS = "verify-full"
+		}
+		c.Target = &t
+	}
+	if c.Strategy == "" {
+		c.Strategy = Single
+		if c.Kind == Postgres && c.Target != nil && c.Target.Admin != "" {
+			c.Strategy = Dual
+		}
+	}
+	return c
+}
+
+// Allows tells whether a trigger of this type may rotate the secret. Schedule holds by ttl; manual and annotation hold by
+// right: whoever may write to the secret may ask for a new value.
+func (c *Contract) Allows(triggerType string) bool {
+	switch triggerType {
+	case "schedule", "manual", "annotation":
+		return true
+	default:
+		return slices.Contains(c.RotateOn, triggerType)
+	}
+}
 
 // Slug is the secret's id as one path segment: "prod/orders-db" becomes "prod--orders-db". Names hold no double hyphen
 // (the schema sees to that), so that no two secrets share a slug.
 func Slug(secret string) string { return strings.ReplaceAll(secret, "/", "--") }
-
-// Duration is a length of time, in contracts and tags a number of seconds or "90s", "15m", "24h", "7d".
-type Duration time.Duration

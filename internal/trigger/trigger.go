@@ -36,3 +36,19 @@ const (
 	Contain Mode = "contain"
 	None    Mode = "none"
 )
+
+// Critical is the severity from which an incident contains instead of rotating: GuardDuty's Critical, 9.0 to 10.0
+// (https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-severity.html).
+const Critical = 9.0
+
+// Mode is how the trigger alone asks to be handled; policy and annotations decide in the end.
+func (t Trigger) Mode() Mode {
+	switch {
+	case t.Type == "":
+		return None
+	case t.Type == Annotation, t.Type == Incident && t.Severity >= Critical:
+		return Contain
+	default:
+		return Routine
+	}
+}
