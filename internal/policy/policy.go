@@ -29,6 +29,7 @@ const (
 	TagLastTrigger   = "last-trigger"
 	TagLastExecution = "last-execution"
 	TagLastOutcome   = "last-outcome"
+	TagVersion       = "version"     // id of the version that the last finished run brought: what differs from AWSCURRENT is unfinished
 	TagCompromised   = "compromised" // set by hand; any value but "" and "false" starts containment
 )
 
@@ -177,7 +178,7 @@ func prefixed(attributes map[string]string) map[string]string {
 // near gives the attribute that a tag's name was meant to be, "" if it is one or is something else altogether.
 func near(name string) string {
 	switch name {
-	case TagOwner, TagEnvironment, TagRotatedAt, TagExpiresAt, TagLastTrigger, TagLastExecution, TagLastOutcome, TagCompromised:
+	case TagOwner, TagEnvironment, TagRotatedAt, TagExpiresAt, TagLastTrigger, TagLastExecution, TagLastOutcome, TagVersion, TagCompromised:
 		return ""
 	}
 	if meant := spelling.Nearest(name, Attributes()); meant != name {

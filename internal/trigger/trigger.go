@@ -17,6 +17,11 @@ const (
 	Manual       Type = "manual"
 )
 
+// Types lists every type.
+func Types() []Type {
+	return []Type{Schedule, Commit, Deployment, Incident, AccessChange, PolicyChange, Annotation, Upstream, Manual}
+}
+
 // Trigger is one cause of a run. Two triggers with the same ID are the same trigger, delivered twice.
 type Trigger struct {
 	Type     Type    `json:"type"`
