@@ -1,0 +1,69 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// Authority is AWS Secrets Manager as Mayfly may touch it: the secrets of the environments that have contracts. The
+// stack makes no secret; apply-contracts does.
+//
+// No function is given both GrantRead and GrantMoveLabels: whoever decides which version is current never sees a value.
+type Authority struct {
+	secrets []*string // ARNs
+}
+
+// NewAuthority covers the secrets named <environment>/*. Naming each secret instead would outgrow the 10,240 characters
+// of a role's inline policies at about a hundred contracts.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+func NewAuthority(scope constructs.Construct, environments []string) Authority {
+	var a Authority
+	for _, e := range environments {
+		a.secrets = append(a.secrets, arn(awscdk.Stack_Of(scope), "secretsmanager", "secret:"+e+"/*"))
+	}
+	return a
+}
+
+// GrantRead lets functions read values, to log in with them at the target.
+func (a Authority) GrantRead(functions ...*Function) {
+	for _, f := range functions {
+		f.Allow("ReadValue", []string{"secretsmanager:GetSecretValue"}, a.secrets...)
+	}
+}
+
+// GrantPropose lets a function store a new value under AWSPENDING.
+func (a Authority) GrantPropose(f *Function) {
+	f.Allow("ProposeValue", []string{"secretsmanager:PutSecretValue"}, a.secrets...)
+}
+
+// GrantObserve lets a function see labels, tags and versions, and no value.
+func (a Authority) GrantObserve(f *Function) {
+	f.Allow("ObserveVersions", []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, a.secrets...)
+}
+
+// GrantDescribe lets functions see labels and tags.
+func (a Authority) GrantDescribe(functions ...*Function) {
+	for _, f := range functions {
+		f.Allow("DescribeSecret", []string{"secretsmanager:DescribeSecret"}, a.secrets...)
+	}
+}
+
+// GrantMoveLabels lets functions say which version is current, pending or none of both.
+func (a Authority) GrantMoveLabels(functions ...*Function) {
+	for _, f := range functions {
+		f.Allow("MoveLabels", []string{"secretsmanager:UpdateSecretVersionStage"}, a.secrets...)
+	}
+}
+
+// GrantTag lets functions write metadata and policy as tags.
+func (a Authority) GrantTag(functions ...*Function) {
+	for _, f := range functions {
+		f.Allow("WriteMetadata", []string{"secretsmanager:TagResource"}, a.secrets...)
+	}
+}
+
+// GrantCreate lets a function make the secrets that contracts ask for. It generates their first value and cannot read
+// any.
+func (a Authority) GrantCreate(f *Function) {
+	f.Allow("CreateSecret", []string{"secretsmanager:CreateSecret"}, a.secrets...)
+}

@@ -1,0 +1,25 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/mayfly-secrets/mayfly/internal/env"
+)
+
+// NewContracts brings the contracts into force with the deployment. CloudFormation calls the function itself, which
+// answers it; the digest changes when a contract does, so that CloudFormation sees a reason to call.
+// Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources-lambda.html
+func NewContracts(scope constructs.Construct, id string, apply *Function, audit Audit, digest, commit string) awscdk.CfnCustomResource {
+	apply.Set(env.ContractsFile, jsii.String(ContractsFile))
+	apply.Set(env.ContractCommit, &commit)
+	contracts := awscdk.NewCfnCustomResource(scope, &id, &awscdk.CfnCustomResourceProps{
+		ServiceToken: apply.Function.FunctionArn(),
+		// The default is an hour, which a function that died would make a failed deployment wait.
+		ServiceTimeout: jsii.Number(5 * watching),
+	})
+	contracts.AddPropertyOverride(jsii.String("Digest"), &digest)
+	contracts.Node().AddDependency(audit.Bucket.Policy()) // applying is recorded, and under the whole policy
+	return contracts
+}

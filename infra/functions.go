@@ -1,0 +1,78 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// Functions are all functions of Mayfly, each named like the state that calls it.
+type Functions struct {
+	constructs.Construct
+	ResolveTrigger, AdmitRotation, ContainSecret, CreateSecret, SetSecret, TestSecret, FinishSecret, PropagateSecret,
+	ConfirmAdoption, RevokeSecret, RollBack, CloseRun, ApplyContracts *Function
+	all []*Function
+}
+
+// Timeouts are two or three times the worst that a step waits for: a target's connect timeout, or for ConfirmAdoption
+// one round of watching. Memory is little, since a step waits more than it computes; those that derive a SCRAM verifier
+// or log in (4,096 rounds of HMAC on the client too) get the double share of CPU that comes with 256 MB.
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+const (
+	short, long, watching = 15, 30, 60 // seconds
+	small, medium         = 128, 256   // MB
+)
+
+// NewFunctions makes every function from its folder below folder. An error names the function that is not built.
+func NewFunctions(scope constructs.Construct, id, folder string, log awslogs.LogGroup) (*Functions, error) {
+	fs := &Functions{Construct: constructs.NewConstruct(scope, &id)}
+	for _, f := range []struct {
+		handle **Function
+		props  FunctionProps
+	}{
+		{&fs.ResolveTrigger, FunctionProps{"ResolveTrigger", "Any event in, the secrets that it affects out", small, long}},
+		{&fs.AdmitRotation, FunctionProps{"AdmitRotation", "Decides whether a secret is rotated now, and takes its lease", small, long}},
+		{&fs.ContainSecret, FunctionProps{"ContainSecret", "Incident: the old credential stops working now", medium, long}},
+		{&fs.CreateSecret, FunctionProps{"CreateSecret", "Stores a new value as AWSPENDING", medium, short}},
+		{&fs.SetSecret, FunctionProps{"SetSecret", "Makes the target honour the new value", medium, long}},
+		{&fs.TestSecret, FunctionProps{"TestSecret", "Logs in with the new value and does what the contract asks of it", medium, long}},
+		{&fs.FinishSecret, FunctionProps{"FinishSecret", "Moves AWSCURRENT: the commit point", small, short}},
+		{&fs.PropagateSecret, FunctionProps{"PropagateSecret", "Has each service pick the new version up", small, long}},
+		{&fs.ConfirmAdoption, FunctionProps{"ConfirmAdoption", "Looks whether anybody still uses the old credential", medium, watching}},
+		{&fs.RevokeSecret, FunctionProps{"RevokeSecret", "The old credential is refused, and a test has seen it", medium, long}},
+		{&fs.RollBack, FunctionProps{"RollBack", "Puts the target back as it was, and proves it", medium, long}},
+		{&fs.CloseRun, FunctionProps{"CloseRun", "Writes how the run ended and gives the lease back", small, short}},
+		{&fs.ApplyContracts, FunctionProps{"ApplyContracts", "Brings the contracts of a deployment into force", small, watching}},
+	} {
+		made, err := NewFunction(fs.Construct, folder, log, f.props)
+		if err != nil {
+			return nil, err
+		}
+		*f.handle = made
+		fs.all = append(fs.all, made)
+	}
+	return fs, nil
+}
+
+// Permit is all that functions may do, to be read as a paragraph: each line is one need.
+func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit, machines Machines) {
+	for _, f := range fs.all {
+		audit.GrantAppend(f)
+	}
+	registry.GrantFind(fs.ResolveTrigger)
+	registry.GrantLease(fs.AdmitRotation)
+	registry.GrantRenew(fs.FinishSecret)
+	registry.GrantRenew(fs.CloseRun)
+	registry.GrantRecordRun(fs.AdmitRotation)
+	registry.GrantRecordRun(fs.CloseRun)
+	registry.GrantApply(fs.ApplyContracts)
+
+	authority.GrantObserve(fs.AdmitRotation)
+	authority.GrantRead(fs.ContainSecret, fs.CreateSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack)
+	authority.GrantPropose(fs.CreateSecret)
+	authority.GrantMoveLabels(fs.FinishSecret, fs.CloseRun)
+	authority.GrantDescribe(fs.FinishSecret, fs.CloseRun, fs.RollBack, fs.ApplyContracts)
+	authority.GrantTag(fs.CloseRun, fs.ApplyContracts)
+	authority.GrantCreate(fs.ApplyContracts)
+
+	machines.GrantDescribeRuns(fs.AdmitRotation)
+}

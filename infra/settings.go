@@ -1,0 +1,96 @@
+package infra
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/constructs-go/constructs/v10"
+)
+
+// Settings is what a deployment may choose, from CDK context (`cdk deploy -c retentionDays=730`) and from what the
+// build left in the folder of functions.
+type Settings struct {
+	Environment        string   // context "environment", default prod: where the auditor's queries look first
+	RetentionDays      int      // context "retentionDays", default 400: days that an audit record cannot be deleted
+	Region             string   // context "region": empty means the one that the CLI deploys to
+	AlarmEmail         string   // context "alarmEmail": subscribed to the alarms; empty means nobody is, yet
+	DeletionProtection bool     // context "deletionProtection", default true: tables refuse to be deleted
+	Functions          string   // context "functions", default build/functions: one folder with a bootstrap per function
+	StateMachines      string   // context "stateMachines", default statemachines: the folder of *.asl.json
+	Commit             string   // Git commit of the compiled contracts, "unknown" where the build did not say
+	ContractsDigest    string   // SHA-256 of the compiled contracts in hex: a changed one applies them again
+	Environments       []string // every environment that a secret under contract lives in, sorted, Environment included
+}
+
+// ContractsFile is the name of the compiled contracts beside apply-contracts' bootstrap.
+const ContractsFile = "contracts.json"
+
+// ReadSettings reads the context of the app. Its error names the context key or the file, and what to do.
+func ReadSettings(node constructs.Node) (Settings, error) {
+	s := Settings{
+		Environment:   contextText(node, "environment", "prod"),
+		Region:        contextText(node, "region", ""),
+		AlarmEmail:    contextText(node, "alarmEmail", ""),
+		Functions:     contextText(node, "functions", filepath.Join("build", "functions")),
+		StateMachines: contextText(node, "stateMachines", "statemachines"),
+	}
+	var err error
+	if s.RetentionDays, err = strconv.Atoi(contextText(node, "retentionDays", "400")); err != nil || s.RetentionDays < 1 {
+		return Settings{}, fmt.Errorf("context retentionDays: %q is not a number of days above 0", contextText(node, "retentionDays", ""))
+	}
+	if s.DeletionProtection, err = strconv.ParseBool(contextText(node, "deletionProtection", "true")); err != nil {
+		return Settings{}, fmt.Errorf("context deletionProtection: want true or false: %w", err)
+	}
+	return s, s.readContracts()
+}
+
+// contextText reads a context value: the command line gives text, cdk.json may hold numbers and booleans.
+func contextText(node constructs.Node, key, absent string) string {
+	v := node.TryGetContext(&key)
+	if v == nil {
+		return absent
+	}
+	return fmt.Sprint(v)
+}
+
+// readContracts takes from the compiled contracts what the template depends on.
+func (s *Settings) readContracts() error {
+	path := filepath.Join(s.Functions, functionName("ApplyContracts"), ContractsFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("compiled contracts: %w; run `make build` (or `make build-local`) first", err)
+	}
+	var bundle struct {
+		Commit    string
+		Contracts []struct {
+			Environment string
+			Target      struct{ Admin string }
+		}
+	}
+	if err := json.Unmarshal(text, &bundle); err != nil {
+		return fmt.Errorf("compiled contracts %s: %w; run `make build` again", path, err)
+	}
+	s.Environments = []string{s.Environment}
+	for _, c := range bundle.Contracts {
+		s.Environments = append(s.Environments, c.Environment)
+		// The credential that rotates another may live in an environment that has no contract of its own.
+		if environment, _, ok := strings.Cut(c.Target.Admin, "/"); ok {
+			s.Environments = append(s.Environments, environment)
+		}
+	}
+	slices.Sort(s.Environments)
+	s.Environments = slices.Compact(s.Environments)
+	if s.Commit = bundle.Commit; s.Commit == "" {
+		s.Commit = "unknown"
+	}
+	sum := sha256.Sum256(text)
+	s.ContractsDigest = hex.EncodeToString(sum[:])
+	return nil
+}

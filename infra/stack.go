@@ -1,0 +1,43 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// NewStack is all of Mayfly in one account and Region.
+func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, error) {
+	stack := awscdk.NewStack(scope, &id, stackProps(s))
+	encryption := NewEncryption(stack, "Encryption")
+	registry := NewRegistry(stack, "Registry", encryption.Key, s.DeletionProtection)
+	audit := NewAudit(stack, "Audit", encryption.Key, s.RetentionDays)
+	authority := NewAuthority(stack, s.Environments)
+	functions, err := NewFunctions(stack, "Functions", s.Functions, audit.Log)
+	if err != nil {
+		return nil, err
+	}
+	machines, err := NewMachines(stack, "Machines", s.StateMachines, functions, encryption)
+	if err != nil {
+		return nil, err
+	}
+	functions.Permit(registry, authority, audit, machines)
+	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key)
+	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)
+	alarms.Watch(functions, machines, deadLetters)
+	NewTriggers(stack, "Triggers", machines, deadLetters, alarms.Topic)
+	NewContracts(stack, "Contracts", functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
+	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
+	return stack, nil
+}
+
+func stackProps(s Settings) *awscdk.StackProps {
+	props := &awscdk.StackProps{
+		Description:           jsii.String("Mayfly: secrets that expire by design"),
+		TerminationProtection: &s.DeletionProtection,
+	}
+	if s.Region != "" {
+		props.Env = &awscdk.Environment{Region: &s.Region}
+	}
+	return props
+}
