@@ -1,0 +1,243 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/policy"
+	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/trigger"
+)
+
+// AdmitRotation decides whether the run happens and how: it takes the lease, reads contract, policy and labels, and fixes
+// which version the run brings. It reads no value.
+type AdmitRotation struct {
+	Log      Log
+	Registry interface {
+		Acquire(ctx context.Context, claim registry.Claim) (registry.Entry, error)
+		Release(ctx context.Context, secret, run string, dueAt time.Time, head audit.Head) error
+		Open(ctx context.Context, run registry.Run) error
+		Join(ctx context.Context, secret, run string, t trigger.Trigger) error
+	}
+	Secrets interface {
+		authority.Describer
+		authority.Lister
+	}
+	Executions interface {
+		DescribeExecution(ctx context.Context, in *sfn.DescribeExecutionInput, opts ...func(*sfn.Options)) (*sfn.DescribeExecutionOutput, error)
+	}
+}
+
+// untilCommit is how long a run may take to its commit point before another one may take over: all steps up to there with
+// all their retries. FinishSecret renews the lease for the overlap.
+const untilCommit = 15 * time.Minute
+
+// Unadmitted is the chain of requests for secrets that no contract covers: one for all, so that made-up names cannot fill
+// the bucket with chains.
+const (
+	Unadmitted            = "unadmitted"
+	UnadmittedEnvironment = "none"
+)
+
+var secretID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,126}$`)
+
+// Handle admits, joins, skips or refuses. Whatever it decides is on record with a reason code.
+func (s *AdmitRotation) Handle(ctx context.Context, req Request) (Run, error) {
+	run, err := s.request(&req)
+	if err != nil {
+		return run, s.refuse(ctx, req, run, err)
+	}
+	entry, held, err := s.lease(ctx, &run, req.Context)
+	switch {
+	case errors.Is(err, registry.ErrNotInForce):
+		err = fault.New(fault.SecretUnknown, "no contract is in force for %s: write one, or correct the name", run.Secret)
+		return run, s.refuse(ctx, req, run, err)
+	case err != nil:
+		return run, err
+	}
+	run.Contract, run.ContractDigest, run.ContractCommit = entry.Contract, entry.Digest, entry.Commit
+	run.Fence, run.Head = entry.Fence, entry.Head
+	if held {
+		return s.join(ctx, run, entry, req.Context)
+	}
+	err = s.decide(ctx, &run, req.Context)
+	if err != nil && fault.CodeOf(err).Class() == fault.StopClean {
+		return run, s.refuse(ctx, req, run, err)
+	}
+	return run, err
+}
+
+// request takes from the input what a caller may say, and nothing else: whoever may start an execution must not be able to
+// plant a fence or a contract in the state.
+func (s *AdmitRotation) request(req *Request) (Run, error) {
+	if err := req.check(); err != nil {
+		return Run{Secret: req.Run.Secret, Trigger: req.Run.Trigger}, err
+	}
+	run := Run{Secret: req.Run.Secret, Trigger: req.Run.Trigger, Execution: req.Context.Execution.ID}
+	run.ID = registry.RunKey(req.Context.Execution.StartTime, req.Context.Execution.Name)
+	if run.Trigger.Type == "" {
+		run.Trigger.Type = trigger.Manual
+	}
+	if run.Trigger.ID == "" {
+		run.Trigger.ID = req.Context.Execution.Name
+	}
+	if run.Trigger.Source == "" {
+		run.Trigger.Source = "aws.states"
+	}
+	if !secretID.MatchString(run.Secret) {
+		return run, fault.New(fault.InputMalformed, "secret %.80q is not <environment>/<name>", run.Secret)
+	}
+	if !slices.Contains(trigger.Types(), run.Trigger.Type) {
+		return run, fault.New(fault.InputMalformed, "trigger type %.40q is none of %v", run.Trigger.Type, trigger.Types())
+	}
+	return run, nil
+}
+
+// lease takes the secret, or says that a run under way has it. A holder whose execution has ended is taken over (S3, S4);
+// a routine run does not keep containment waiting: its fence is outdated from here on, and it ends clean (S5).
+func (s *AdmitRotation) lease(ctx context.Context, run *Run, c Context) (entry registry.Entry, held bool, err error) {
+	claim := registry.Claim{Secret: run.Secret, Now: c.Now(), Lease: registry.Lease{
+		Run: run.ID, Execution: run.Execution, Mode: string(run.Trigger.Mode()), Until: c.Now().Add(untilCommit),
+	}}
+	for range 3 {
+		entry, err = s.Registry.Acquire(ctx, claim)
+		var other *registry.Held
+		if !errors.As(err, &other) {
+			return entry, false, err
+		}
+		entry = other.Entry
+		preempts := run.Trigger.Mode() == trigger.Contain && entry.Lease.Mode != string(trigger.Contain) &&
+			entry.Contract.Allows(string(run.Trigger.Type))
+		if !preempts {
+			alive, err := s.alive(ctx, entry.Lease.Execution)
+			if err != nil || alive {
+				return entry, true, err
+			}
+		}
+		claim.Over = entry.Lease.Run
+	}
+	return entry, false, fault.New(fault.RegistryUnavailable, "the lease of %s changes hands too fast", run.Secret)
+}
+
+// alive asks whether an execution still runs. One that Step Functions no longer knows ended long ago.
+func (s *AdmitRotation) alive(ctx context.Context, execution string) (bool, error) {
+	out, err := s.Executions.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &execution})
+	var unknown *types.ExecutionDoesNotExist
+	if errors.As(err, &unknown) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fault.Wrap(err, fault.RegistryUnavailable, "ask whether %s still runs", execution)
+	}
+	return out.Status == types.ExecutionStatusRunning || out.Status == types.ExecutionStatusPendingRedrive, nil
+}
+
+// join leaves the work to the run that has the lease: one rotation answers both triggers.
+func (s *AdmitRotation) join(ctx context.Context, run Run, entry registry.Entry, c Context) (Run, error) {
+	rec := run.record(c, EventJoined)
+	rec.Outcome, rec.ReasonCode = audit.Skipped, "Joined"
+	rec.Reason = "run " + entry.Lease.Run + " is under way and answers this trigger too"
+	if err := note(ctx, s.Log, &run, rec); err != nil {
+		return run, err
+	}
+	run.Next, run.Outcome, run.ReasonCode = NextSkip, rec.Outcome, rec.ReasonCode
+	return run, s.Registry.Join(ctx, run.Secret, entry.Lease.Run, run.Trigger)
+}
+
+// decide gathers what there is to know, decides, and puts the decision on record.
+func (s *AdmitRotation) decide(ctx context.Context, run *Run, c Context) error {
+	secret, err := authority.Describe(ctx, s.Secrets, run.Secret)
+	if err != nil {
+		return err
+	}
+	facts, err := s.gather(secret, run)
+	if err != nil {
+		return err
+	}
+	decision := policy.Decide(policy.Input{Contract: run.Contract, Policy: run.Policy, Trigger: run.Trigger, Facts: facts, Now: c.Now()})
+	run.Mode = decision.Mode
+	rec := run.record(c, EventAdmitted)
+	rec.ReasonCode, rec.Reason = string(decision.Reason), decision.Message
+	if decision.Skip {
+		rec.ID, rec.Event, rec.Outcome = recordID(c, EventSkipped), EventSkipped, audit.Skipped
+		run.Next, run.Outcome, run.ReasonCode = NextSkip, audit.Skipped, rec.ReasonCode
+		if err := note(ctx, s.Log, run, rec); err != nil {
+			return err
+		}
+		return s.Registry.Release(ctx, run.Secret, run.ID, dueAfterSkip(run, facts, c.Now()), run.Head)
+	}
+	if err := s.versions(ctx, secret, run, c.Now()); err != nil {
+		return err
+	}
+	rec.VersionFrom, rec.VersionTo = run.From.ID, run.To.ID
+	if run.Trigger.Reason != "" {
+		rec.Reason = run.Trigger.Reason + " (" + decision.Message + ")"
+	}
+	if err := note(ctx, s.Log, run, rec); err != nil {
+		return err
+	}
+	return s.Registry.Open(ctx, registry.Run{
+		Secret: run.Secret, Run: run.ID, Execution: run.Execution, Mode: string(run.Mode), Trigger: run.Trigger,
+		Started: audit.Stamp(c.Execution.StartTime), VersionFrom: run.From.ID, VersionTo: run.To.ID,
+	})
+}
+
+// gather reads policy and facts from the secret's tags and labels. A policy that does not hold stops a routine run, for its
+// author to mend; it does not stop containment, which then goes by the defaults.
+func (s *AdmitRotation) gather(secret authority.Secret, run *Run) (policy.Facts, error) {
+	facts, err := policy.FactsFromTags(secret.Tags)
+	if err == nil {
+		run.Policy, err = policy.FromTags(secret.Tags, run.Contract)
+	}
+	if err != nil {
+		if run.Trigger.Mode() != trigger.Contain {
+			return facts, err
+		}
+		run.Policy = policy.Default(run.Contract)
+	}
+	facts.NoCurrent = secret.Current == ""
+	facts.Unfinished = unfinished(secret)
+	return facts, nil
+}
+
+// dueAfterSkip is when the secret is looked at again by itself.
+func dueAfterSkip(run *Run, facts policy.Facts, now time.Time) time.Time {
+	soonest := now.Add(retryAfter)
+	if due := policy.DueAt(run.Policy, facts.RotatedAt, run.Secret); due.After(soonest) {
+		return due
+	}
+	return soonest
+}
+
+// refuse puts a refusal on record and gives a lease back that the run may hold. It returns the error it was given: that is
+// what the state machine ends with, unless the record itself could not be written.
+func (s *AdmitRotation) refuse(ctx context.Context, req Request, run Run, cause error) error {
+	known := run.Contract.Name != ""
+	rec := run.record(req.Context, EventRefused)
+	if !known {
+		rec.Environment, rec.Secret = UnadmittedEnvironment, Unadmitted
+	}
+	rec.Outcome, rec.ReasonCode, rec.Reason = audit.FailedClean, string(fault.CodeOf(cause)), cause.Error()
+	if rec.Time == audit.Stamp(time.Time{}) {
+		return cause // not called by a state machine: there is no time to put on a record
+	}
+	if err := note(ctx, s.Log, &run, rec); err != nil {
+		return err
+	}
+	if !known {
+		return cause
+	}
+	if err := s.Registry.Release(ctx, run.Secret, run.ID, req.Context.Now().Add(retryAfter), run.Head); err != nil {
+		return err
+	}
+	return cause
+}

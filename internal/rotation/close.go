@@ -1,0 +1,134 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/policy"
+	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/trigger"
+)
+
+// CloseRun ends every run, well or badly: labels, metadata on the secret, history, next due date, lease. It reads no value.
+type CloseRun struct {
+	Log      Log
+	Registry interface {
+		Close(ctx context.Context, c registry.Closing) error
+	}
+	Secrets interface {
+		authority.Labeller
+		authority.Tagger
+		Untagger
+	}
+}
+
+// Untagger takes a tag off a secret.
+type Untagger interface {
+	UntagResource(ctx context.Context, in *secretsmanager.UntagResourceInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.UntagResourceOutput, error)
+}
+
+// retryAfter is when a failed run's secret is looked at again: at the next evaluation, which comes every 15 minutes.
+const retryAfter = 15 * time.Minute
+
+// Handle writes how the run ended and then makes it so, in an order in which every prefix is a state that the next run can
+// go on from: tags (of which mayfly:version says that the version is closed), labels, then history and lease at once.
+func (s *CloseRun) Handle(ctx context.Context, req Request) (Run, error) {
+	if err := req.check(); err != nil {
+		return req.Run, err
+	}
+	run := req.Run
+	conclude(&run)
+	rec := run.record(req.Context, EventClosed)
+	rec.Outcome, rec.ReasonCode = run.Outcome, run.ReasonCode
+	if run.Reason != "" {
+		rec.Reason = run.Reason
+	}
+	if err := note(ctx, s.Log, &run, rec); err != nil {
+		return run, err
+	}
+	if err := s.settle(ctx, &run); err != nil && fault.CodeOf(err) != fault.SecretMissing {
+		return run, err
+	}
+	err := s.Registry.Close(ctx, registry.Closing{
+		Secret: run.Secret, Run: run.ID, Outcome: run.Outcome, ReasonCode: run.ReasonCode, Ended: req.Context.Now(),
+		VersionTo: run.To.ID, DueAt: nextDue(&run, req.Context.Now()), Head: run.Head,
+	})
+	return run, err
+}
+
+// conclude fills in the outcome where no step has: a run that got here without an error rotated the secret; an error that
+// was caught after the commit point means that the new value is in use and the old one not seen refused.
+func conclude(run *Run) {
+	switch {
+	case run.Error != nil && run.Outcome == "":
+		run.Outcome, run.ReasonCode, run.Reason = audit.FailedDirty, string(run.Error.Code()), run.Error.Message()
+	case run.Outcome == "":
+		run.Outcome, run.ReasonCode = audit.Rotated, ""
+	}
+}
+
+// settle writes metadata and labels. A run that another one overtook (S5) leaves both alone.
+func (s *CloseRun) settle(ctx context.Context, run *Run) error {
+	if run.ReasonCode == string(fault.LeaseLost) || run.ReasonCode == string(fault.Fenced) {
+		return nil
+	}
+	if err := authority.Tag(ctx, s.Secrets, run.Secret, metadata(run)); err != nil {
+		return err
+	}
+	stage, version := "", ""
+	switch {
+	case run.Outcome == audit.FailedClean && run.To.ID != "" && !run.born() && run.Policy.FailureStrategy != policy.FailHold:
+		stage, version = authority.Pending, run.To.ID
+	case run.Outcome == audit.Rotated && run.Contract.Kind == contract.Random && run.Policy.RevokeOld && !run.born():
+		// Nothing at a target can refuse the old value, so at least no label leads to it any more.
+		stage, version = authority.Previous, run.From.ID
+	}
+	if stage != "" {
+		if err := authority.Unlabel(ctx, s.Secrets, run.Secret, stage, version); err != nil && !errors.Is(err, authority.ErrElsewhere) {
+			return err
+		}
+	}
+	if run.Outcome != audit.Rotated || run.Mode != trigger.Contain {
+		return nil
+	}
+	_, err := s.Secrets.UntagResource(ctx, &secretsmanager.UntagResourceInput{
+		SecretId: &run.Secret, TagKeys: []string{policy.Prefix + policy.TagCompromised},
+	})
+	return fault.Wrap(err, fault.AuthorityUnavailable, "take the tag %s%s off %s", policy.Prefix, policy.TagCompromised, run.Secret)
+}
+
+// metadata is what the secret itself says of the run.
+func metadata(run *Run) map[string]string {
+	tags := map[string]string{
+		policy.TagLastTrigger:   string(run.Trigger.Type) + ":" + run.Trigger.ID,
+		policy.TagLastExecution: run.Execution,
+		policy.TagLastOutcome:   run.Outcome,
+	}
+	if run.Outcome == audit.Rotated {
+		tags[policy.TagVersion] = run.To.ID
+		tags[policy.TagRotatedAt] = run.SetAt.UTC().Format(time.RFC3339)
+		tags[policy.TagExpiresAt] = run.SetAt.UTC().Add(time.Duration(run.Policy.TTL)).Format(time.RFC3339)
+		tags[policy.TagOwner] = run.Contract.Owner
+		tags[policy.TagEnvironment] = run.Contract.Environment
+	}
+	prefixed := make(map[string]string, len(tags))
+	for k, v := range tags {
+		prefixed[policy.Prefix+k] = v
+	}
+	return prefixed
+}
+
+// nextDue is when the registry offers the secret for evaluation again.
+func nextDue(run *Run, now time.Time) time.Time {
+	if run.Outcome == audit.Rotated {
+		return policy.DueAt(run.Policy, run.SetAt, run.Secret)
+	}
+	return now.Add(retryAfter)
+}

@@ -1,0 +1,41 @@
+package rotation
+
+import (
+	"context"
+
+	"github.com/mayfly-secrets/mayfly/internal/authority"
+)
+
+// ContainSecret gets the credential in use refused before anything new exists: during an incident, a service that is down
+// for seconds is the lesser harm.
+type ContainSecret struct {
+	Log      Log
+	Secrets  authority.Reader
+	Rotators Rotators
+}
+
+// Handle bars the credential in use, ends its sessions and sees it refused. A secret that is changed with its own value
+// cannot be barred first, or nobody could set the next one: SetSecret then replaces it in the same breath.
+func (s *ContainSecret) Handle(ctx context.Context, req Request) (Run, error) {
+	kind, err := s.Rotators.of(&req.Run)
+	if err != nil {
+		return req.Run, err
+	}
+	if err := begin(ctx, s.Log, &req, EventContaining); err != nil {
+		return req.Run, err
+	}
+	run := req.Run
+	if run.born() || selfAdministered(&run) {
+		return run, nil
+	}
+	if err := identifyOnce(ctx, s.Secrets, &run); err != nil {
+		return run, err
+	}
+	verdict, err := refuse(ctx, s.Secrets, kind, &run, req.Context)
+	if err != nil {
+		return run, err
+	}
+	rec := run.record(req.Context, EventRevoked)
+	rec.Outcome, rec.Reason = string(verdict), evidence(verdict, &run)
+	return run, note(ctx, s.Log, &run, rec)
+}

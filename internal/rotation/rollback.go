@@ -1,0 +1,113 @@
+package rotation
+
+import (
+	"context"
+
+	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/policy"
+	"github.com/mayfly-secrets/mayfly/internal/rotator"
+	"github.com/mayfly-secrets/mayfly/internal/trigger"
+)
+
+// RollBack answers a failure before the commit point, after asking whether it really was before.
+type RollBack struct {
+	Log     Log
+	Secrets interface {
+		authority.Reader
+		authority.Describer
+	}
+	Rotators Rotators
+}
+
+// Handle looks where AWSCURRENT is. On the new version: the commit took effect and only its answer was lost, so the run goes
+// on forward. Otherwise the target is put back, and asked whether the value in use still logs in: what it says decides
+// between a clean end and a dirty one. The label is CloseRun's to drop, for this function reads values.
+func (s *RollBack) Handle(ctx context.Context, req Request) (Run, error) {
+	kind, err := s.Rotators.of(&req.Run)
+	if err != nil {
+		return req.Run, err
+	}
+	if err := req.check(); err != nil {
+		return req.Run, err
+	}
+	rec := req.Run.record(req.Context, EventRollingBack)
+	if e := req.Run.Error; e != nil {
+		rec.ReasonCode, rec.Reason = e.Error, e.Message()
+	}
+	if err := note(ctx, s.Log, &req.Run, rec); err != nil {
+		return req.Run, err
+	}
+	run := req.Run
+	secret, err := authority.Describe(ctx, s.Secrets, run.Secret)
+	if err != nil && fault.CodeOf(err) != fault.SecretMissing {
+		return run, err
+	}
+	if committed(secret, &run) {
+		run.Next, run.Error = NextResume, nil
+		return run, nil
+	}
+	run.Next = NextClose
+	run.Outcome, run.ReasonCode, run.Reason, err = s.undo(ctx, kind, &run, req.Context)
+	return run, err
+}
+
+// committed says that AWSCURRENT is on the run's version for good. The first version of a secret has AWSCURRENT from the
+// moment it is stored; it counts once AWSPENDING is off it, which happens after it was tested.
+func committed(secret authority.Secret, run *Run) bool {
+	return run.To.ID != "" && secret.Current == run.To.ID && secret.Pending != run.To.ID
+}
+
+// undo puts the target back as far as this run may and must, and says how the run ends.
+func (s *RollBack) undo(ctx context.Context, kind rotator.Rotator, run *Run, c Context) (outcome, code, reason string, err error) {
+	cause := fault.Internal
+	message := "rolled back without a recorded error"
+	if run.Error != nil {
+		cause, message = run.Error.Code(), run.Error.Message()
+	}
+	switch {
+	case cause == fault.LeaseLost || cause == fault.Fenced:
+		return audit.FailedClean, string(cause), message, nil // S5: the secret is another run's to care for
+	case cause.Class() == fault.Dirty:
+		return audit.FailedDirty, string(cause), message, nil
+	case run.Mode == trigger.Contain:
+		return audit.FailedDirty, string(fault.ContainmentFailed), "contained, and no new credential is in place: " + message, nil
+	case run.Policy.FailureStrategy == policy.FailHold, run.born(), run.Contract.Kind == contract.Random:
+		return audit.FailedClean, string(cause), message, nil // the standby login or the first version waits for the next run
+	case run.From.Slot == "":
+		return audit.FailedClean, string(cause), message, nil // it failed before it knew the login: nothing was set
+	}
+	ch := change(run, c)
+	if ch.Old, err = old(ctx, s.Secrets, run); err != nil {
+		return "", "", "", err
+	}
+	if ch.Admin, err = admin(ctx, s.Secrets, run); err != nil && fault.CodeOf(err) != fault.AdminMissing {
+		return "", "", "", err
+	}
+	if selfAdministered(run) {
+		if ch.New, err = newValue(ctx, s.Secrets, run); err != nil && fault.CodeOf(err) != fault.SecretMissing {
+			return "", "", "", err
+		}
+	}
+	restored := kind.Restore(ctx, ch)
+	return verdict(ctx, kind, ch, cause, message, restored)
+}
+
+// verdict asks the target whether the value in use logs in, which is what decides; whether putting back went well only
+// explains. With strategy dual the login in use was never touched, so a target that cannot be reached at all is no danger.
+func verdict(ctx context.Context, kind rotator.Rotator, ch rotator.Change, cause fault.Code, message string, restored error) (outcome, code, reason string, err error) {
+	answer, err := kind.Probe(ctx, ch, ch.Old)
+	switch {
+	case err != nil && ch.Strategy == contract.Dual:
+		return audit.FailedClean, string(cause), message + "; the target could not be asked", nil
+	case err != nil:
+		return "", "", "", err
+	case answer == rotator.Honoured:
+		return audit.FailedClean, string(cause), message, nil
+	case restored != nil:
+		message += "; putting the target back failed too: " + restored.Error()
+	}
+	return audit.FailedDirty, string(fault.CurrentDead), "the value in use does not log in: " + message, nil
+}
