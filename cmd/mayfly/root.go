@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitOK       = 0
+	exitFindings = 1 // the command worked, and what it found is not as it should be
+	exitUsage    = 2
+	exitCouldNot = 3 // the command could not do its work
+)
+
+// commands is every command; each has its own file and a Run method that takes what it needs of output and context.
+type commands struct {
+	Lint    lint    `cmd:"" help:"Check contracts and services; say everything that is wrong, with its place."`
+	Compile compile `cmd:"" help:"Check contracts and write the one JSON file that functions read."`
+	Explain explain `cmd:"" help:"Say what an event would rotate, and why."`
+	Version version `cmd:"" help:"Say which version this is."`
+}
+
+// output is where a command writes: results to Out, everything else to Err.
+type output struct{ Out, Err io.Writer }
+
+// json writes a result as indented JSON.
+func (o output) json(v any) error {
+	e := json.NewEncoder(o.Out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// errFindings ends a command whose findings have been written already.
+var errFindings = errors.New("findings")
+
+// usageError is a mistake in the arguments that only the command can see.
+type usageError struct{ message string }
+
+func (e usageError) Error() string { return e.message }
+
+// exited carries the exit code that kong asks for after --help.
+type exited int
+
+// run does one command and gives its exit code.
+func run(args []string, stdout, stderr io.Writer) (code int) {
+	defer func() { // kong calls Exit in the middle of parsing; this brings it back here, so that nothing else exits
+		r := recover()
+		if e, ok := r.(exited); ok {
+			code = int(e)
+		} else if r != nil {
+			panic(r)
+		}
+	}()
+	var c commands
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	out := output{Out: stdout, Err: stderr}
+	parser, err := kong.New(&c, kong.Name("mayfly"), kong.Description(about), kong.UsageOnError(),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Bind(out), kong.BindTo(ctx, (*context.Context)(nil)))
+	if err != nil {
+		fmt.Fprintf(stderr, "mayfly: %v\n", err)
+		return exitCouldNot
+	}
+	k, err := parser.Parse(args)
+	if err == nil {
+		err = k.Run()
+	} else {
+		err = usageError{err.Error()}
+	}
+	return report(err, stderr)
+}
+
+// report writes the error, if it has not been written, and gives the exit code for it.
+func report(err error, stderr io.Writer) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "mayfly: %v\nRun mayfly --help, or mayfly <command> --help, for usage and examples.\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "mayfly: %v\n", err)
+		return exitCouldNot
+	}
+}
+
+const about = `Secrets that expire by design.
+
+Every command takes --json. Exit codes: 0 ok, 1 findings, 2 usage, 3 could not run.
+
+Examples:
+  mayfly lint contracts
+  mayfly explain events/codedeploy-success.json`
