@@ -1,0 +1,248 @@
+// Package iam is IAM of the local stack: the roles and policies of the template, parsed and within reach of whoever
+// decides about a call.
+//
+// Operations: GetRole, ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies.
+// Resource types: AWS::IAM::Role, AWS::IAM::Policy, AWS::IAM::ManagedPolicy.
+// Left out: users and groups, and changes of roles by API: roles come from the template.
+//
+// Reference: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html
+package iam
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mayfly-secrets/mayfly/localstack/stack"
+)
+
+// Service is IAM.
+type Service struct {
+	stack.Query
+	clock *stack.Clock
+
+	mu      sync.Mutex
+	roles   map[string]*role
+	managed map[string]*document // by ARN
+}
+
+type role struct {
+	name, path, arn, id, description string
+	created                          time.Time
+	session                          int // seconds
+	trust                            document
+	inline                           []document
+	attached                         []string // ARNs of managed policies
+	boundary                         string   // ARN of a managed policy, or ""
+}
+
+type document struct {
+	name   string
+	text   string
+	parsed Document
+}
+
+// Policy is a named policy document.
+type Policy struct {
+	Name     string // of an inline policy, or the ARN of a managed one
+	Document Document
+}
+
+// managedByAWS are the AWS managed policies that the template uses, by ARN.
+// https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSLambdaBasicExecutionRole.html
+func managedByAWS() map[string]string {
+	return map[string]string{
+		"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["logs:CreateLogGroup","logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`,
+	}
+}
+
+// New makes an IAM without roles.
+func New(clock *stack.Clock) *Service {
+	s := &Service{clock: clock, roles: map[string]*role{}, managed: map[string]*document{}}
+	for arn, text := range managedByAWS() {
+		d, err := read(arn, []byte(text))
+		if err != nil {
+			panic(err) // a constant of this file
+		}
+		s.managed[arn] = &d
+	}
+	s.Query = stack.Query{Signing: "iam", Namespace: "https://iam.amazonaws.com/doc/2010-05-08/", Ops: map[string]stack.Op{
+		"GetRole":                  stack.HandleQuery(s.getRole),
+		"ListRolePolicies":         stack.HandleQuery(s.listRolePolicies),
+		"GetRolePolicy":            stack.HandleQuery(s.getRolePolicy),
+		"ListAttachedRolePolicies": stack.HandleQuery(s.listAttachedRolePolicies),
+	}}
+	return s
+}
+
+// Role is what STS needs to know of a role: its ARN, id and who may assume it. ok is false if there is no such role.
+func (s *Service) Role(name string) (arn, id string, trust Document, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.roles[name]
+	if !ok {
+		return "", "", Document{}, false
+	}
+	return r.arn, r.id, r.trust.parsed, true
+}
+
+// Policies returns the identity policies of a role, inline ones and attached ones, and nil if there is no such role.
+func (s *Service) Policies(role string) []Policy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.roles[role]
+	if !ok {
+		return nil
+	}
+	out := []Policy{}
+	for _, d := range r.inline {
+		out = append(out, Policy{d.name, d.parsed})
+	}
+	for _, arn := range r.attached {
+		out = append(out, Policy{arn, s.managed[arn].parsed})
+	}
+	return out
+}
+
+// Boundary returns the permissions boundary of a role, or nil if it has none.
+func (s *Service) Boundary(role string) *Policy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.roles[role]
+	if !ok || r.boundary == "" {
+		return nil
+	}
+	return &Policy{r.boundary, s.managed[r.boundary].parsed}
+}
+
+func read(name string, text []byte) (document, error) {
+	parsed, err := Parse(text)
+	if err != nil {
+		return document{}, fmt.Errorf("%s: %w", name, err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return document{}, err
+	}
+	return document{name, compact.String(), parsed}, nil
+}
+
+type roleInput struct{ RoleName string }
+
+type listInput struct {
+	RoleName   string
+	Marker     string // never given out: every list is whole
+	MaxItems   int    // without effect, for the same reason
+	PathPrefix string // of ListAttachedRolePolicies
+}
+
+type roleShape struct {
+	Path                     string
+	RoleName                 string
+	RoleId                   string
+	Arn                      string
+	CreateDate               stack.Time
+	AssumeRolePolicyDocument string // URL-encoded JSON
+	Description              string `json:",omitempty"`
+	MaxSessionDuration       int
+}
+
+type getRoleOutput struct{ Role roleShape }
+
+func (s *Service) find(name string) (*role, error) {
+	r, ok := s.roles[name]
+	if !ok {
+		return nil, &stack.Error{Code: "NoSuchEntity", Status: http.StatusNotFound, Message: fmt.Sprintf("The role with name %s cannot be found.", name)}
+	}
+	return r, nil
+}
+
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+func (s *Service) getRole(_ context.Context, _ *stack.Call, in *roleInput) (*getRoleOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.find(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	return &getRoleOutput{roleShape{Path: r.path, RoleName: r.name, RoleId: r.id, Arn: r.arn, CreateDate: stack.Time{Time: r.created},
+		AssumeRolePolicyDocument: escape(r.trust.text), Description: r.description, MaxSessionDuration: r.session}}, nil
+}
+
+// escape encodes as RFC 3986 does, which is how IAM sends documents.
+func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
+
+type listRolePoliciesOutput struct {
+	PolicyNames []string
+	IsTruncated bool
+}
+
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRolePolicies.html
+func (s *Service) listRolePolicies(_ context.Context, _ *stack.Call, in *listInput) (*listRolePoliciesOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.find(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	out := &listRolePoliciesOutput{}
+	for _, d := range r.inline {
+		out.PolicyNames = append(out.PolicyNames, d.name)
+	}
+	slices.Sort(out.PolicyNames)
+	return out, nil
+}
+
+type getRolePolicyInput struct{ RoleName, PolicyName string }
+
+type getRolePolicyOutput struct {
+	RoleName       string
+	PolicyName     string
+	PolicyDocument string // URL-encoded JSON
+}
+
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html
+func (s *Service) getRolePolicy(_ context.Context, _ *stack.Call, in *getRolePolicyInput) (*getRolePolicyOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.find(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range r.inline {
+		if d.name == in.PolicyName {
+			return &getRolePolicyOutput{r.name, d.name, escape(d.text)}, nil
+		}
+	}
+	return nil, &stack.Error{Code: "NoSuchEntity", Status: http.StatusNotFound, Message: fmt.Sprintf("The role policy with name %s cannot be found.", in.PolicyName)}
+}
+
+type attachedPolicy struct{ PolicyName, PolicyArn string }
+
+type listAttachedOutput struct {
+	AttachedPolicies []attachedPolicy
+	IsTruncated      bool
+}
+
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAttachedRolePolicies.html
+func (s *Service) listAttachedRolePolicies(_ context.Context, _ *stack.Call, in *listInput) (*listAttachedOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.find(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	out := &listAttachedOutput{}
+	for _, arn := range r.attached {
+		name := arn[strings.LastIndex(arn, "/")+1:]
+		out.AttachedPolicies = append(out.AttachedPolicies, attachedPolicy{name, arn})
+	}
+	return out, nil
+}

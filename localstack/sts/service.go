@@ -1,0 +1,104 @@
+// Package sts is STS of the local stack: who calls, and temporary credentials for the roles that IAM knows.
+//
+// Operations: GetCallerIdentity, AssumeRole.
+// Left out: session policies, source identity, MFA and federation.
+//
+// Reference: https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
+package sts
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/mayfly-secrets/mayfly/localstack/iam"
+	"github.com/mayfly-secrets/mayfly/localstack/stack"
+)
+
+// Roles knows the roles that can be assumed.
+type Roles interface {
+	// Role returns a role's ARN, unique id and trust policy; ok is false if there is no such role.
+	Role(name string) (arn, id string, trust iam.Document, ok bool)
+}
+
+// Service is STS.
+type Service struct {
+	stack.Query
+	clock *stack.Clock
+	ids   *stack.Identities
+	roles Roles
+}
+
+// New makes an STS that issues credentials from ids for the roles of roles.
+func New(clock *stack.Clock, ids *stack.Identities, roles Roles) *Service {
+	s := &Service{clock: clock, ids: ids, roles: roles}
+	s.Query = stack.Query{Signing: "sts", Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Ops: map[string]stack.Op{
+		"GetCallerIdentity": stack.HandleQuery(s.getCallerIdentity),
+		"AssumeRole":        stack.HandleQuery(s.assumeRole),
+	}}
+	return s
+}
+
+type callerIdentity struct {
+	UserId  string
+	Account string
+	Arn     string
+}
+
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+func (s *Service) getCallerIdentity(_ context.Context, call *stack.Call, _ *struct{}) (*callerIdentity, error) {
+	out := &callerIdentity{UserId: stack.Account, Account: stack.Account, Arn: call.Caller.ARN}
+	if _, id, _, ok := s.roles.Role(call.Caller.Role); ok {
+		out.UserId = id + ":" + call.Caller.ARN[strings.LastIndex(call.Caller.ARN, "/")+1:]
+	}
+	return out, nil
+}
+
+type assumeRoleInput struct {
+	RoleArn         string
+	RoleSessionName string
+	DurationSeconds int
+	ExternalId      string // without effect until trust policies are enforced
+}
+
+type assumeRoleOutput struct {
+	Credentials     credentials
+	AssumedRoleUser struct{ AssumedRoleId, Arn string }
+}
+
+type credentials struct {
+	AccessKeyId     string
+	SecretAccessKey string
+	SessionToken    string
+	Expiration      stack.Time
+}
+
+var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func (s *Service) assumeRole(_ context.Context, call *stack.Call, in *assumeRoleInput) (*assumeRoleOutput, error) {
+	if in.DurationSeconds == 0 {
+		in.DurationSeconds = 3600
+	}
+	if in.DurationSeconds < 900 || in.DurationSeconds > 43_200 || !sessionName.MatchString(in.RoleSessionName) {
+		return nil, &stack.Error{Code: "ValidationError", Message: "DurationSeconds must be between 900 and 43200, and RoleSessionName must match [\\w+=,.@-]{2,64}"}
+	}
+	name := in.RoleArn[strings.LastIndex(in.RoleArn, "/")+1:]
+	arn, id, _, ok := s.roles.Role(name)
+	if !ok || arn != in.RoleArn {
+		return nil, &stack.Error{Code: "AccessDenied", Status: http.StatusForbidden,
+			Message: fmt.Sprintf("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", call.Caller.ARN, in.RoleArn)}
+	}
+	out := &assumeRoleOutput{}
+	out.AssumedRoleUser.AssumedRoleId = id + ":" + in.RoleSessionName
+	out.AssumedRoleUser.Arn = fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", stack.Account, name, in.RoleSessionName)
+	// The function and the execution stay those of the caller, so that the ledger shows for whom the role was assumed.
+	c := s.ids.Issue(stack.Identity{ARN: out.AssumedRoleUser.Arn, Role: name, Function: call.Caller.Function, Execution: call.Caller.Execution})
+	life := time.Duration(in.DurationSeconds) * time.Second
+	s.clock.AfterFunc(life, func() { s.ids.Revoke(c.AccessKeyID) })
+	out.Credentials = credentials{c.AccessKeyID, c.SecretAccessKey, c.SessionToken, stack.Time{Time: call.Time.Add(life)}}
+	return out, nil
+}
