@@ -44,6 +44,7 @@ type Change struct {
 	ExpiresIn   time.Duration    // how long the target shall honour New; 0 means without end
 	EndSessions bool             // end open sessions of the old credential when barring it
 	Force       bool             // bar the old credential even though it is in use (max_overlap has passed)
+	LookOnly    bool             // Adoption counts and bars nothing: for looks within the quiet period
 }
 
 // Version is one version of the secret and the login it stands for.
