@@ -12,6 +12,7 @@ import (
 const (
 	ContractsTable = "MAYFLY_CONTRACTS_TABLE" // name of the DynamoDB table with contracts and leases
 	RunsTable      = "MAYFLY_RUNS_TABLE"      // name of the DynamoDB table with the run history
+	Account        = "MAYFLY_ACCOUNT"         // AWS account id, for audit records
 	AuditBucket    = "MAYFLY_AUDIT_BUCKET"    // name of the Object Lock bucket
 	RetentionDays  = "MAYFLY_RETENTION_DAYS"  // days that an audit record is locked
 	ContractsFile  = "MAYFLY_CONTRACTS_FILE"  // path of the compiled contracts beside the function's binary

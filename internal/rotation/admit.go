@@ -41,13 +41,6 @@ type AdmitRotation struct {
 // all their retries. FinishSecret renews the lease for the overlap.
 const untilCommit = 15 * time.Minute
 
-// Unadmitted is the chain of requests for secrets that no contract covers: one for all, so that made-up names cannot fill
-// the bucket with chains.
-const (
-	Unadmitted            = "unadmitted"
-	UnadmittedEnvironment = "none"
-)
-
 var secretID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,126}$`)
 
 // Handle admits, joins, skips or refuses. Whatever it decides is on record with a reason code.
@@ -224,7 +217,7 @@ func (s *AdmitRotation) refuse(ctx context.Context, req Request, run Run, cause 
 	known := run.Contract.Name != ""
 	rec := run.record(req.Context, EventRefused)
 	if !known {
-		rec.Environment, rec.Secret = UnadmittedEnvironment, Unadmitted
+		rec.Environment, rec.Secret = audit.NoEnvironment, audit.NoSecret
 	}
 	rec.Outcome, rec.ReasonCode, rec.Reason = audit.FailedClean, string(fault.CodeOf(cause)), cause.Error()
 	if rec.Time == audit.Stamp(time.Time{}) {

@@ -1,0 +1,50 @@
+// Command apply-contracts puts the contracts that lie beside it in force. CloudFormation calls it as a custom resource on
+// every deployment, `mayfly apply` by hand.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/env"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/function"
+	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/rotation"
+)
+
+func main() {
+	cfg := function.Config()
+	apply := &rotation.ApplyContracts{
+		Log:      function.AuditLog(cfg),
+		Registry: &registry.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
+		Secrets:  secretsmanager.NewFromConfig(cfg),
+		Rand:     rand.Reader,
+		Now:      time.Now,
+	}
+	file := env.Must(env.ContractsFile)
+	lambda.Start(cfn.LambdaWrap(func(ctx context.Context, event cfn.Event) (string, map[string]any, error) {
+		const id = "mayfly-contracts"
+		if event.RequestType == cfn.RequestDelete {
+			return id, nil, nil // the stack goes, the secrets stay, and so does what their registry says
+		}
+		compiled, err := os.ReadFile(file)
+		if err != nil {
+			return id, nil, fault.Wrap(err, fault.ContractInvalid, "read the compiled contracts")
+		}
+		bundle, err := contract.Read(compiled)
+		if err != nil {
+			return id, nil, err
+		}
+		done, err := apply.Apply(ctx, bundle, event.RequestID)
+		return id, map[string]any{"InForce": len(done.InForce), "Created": len(done.Created), "Withdrawn": len(done.Withdrawn)}, err
+	}))
+}

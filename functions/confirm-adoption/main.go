@@ -1,0 +1,23 @@
+// Command confirm-adoption is the state ConfirmAdoption: it bars the old credential once nobody uses it, or the overlap is over.
+package main
+
+import (
+	"crypto/rand"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/function"
+	"github.com/mayfly-secrets/mayfly/internal/rotation"
+	"github.com/mayfly-secrets/mayfly/internal/rotator/postgres"
+	"github.com/mayfly-secrets/mayfly/internal/rotator/random"
+)
+
+func main() {
+	cfg := function.Config()
+	step := &rotation.ConfirmAdoption{
+		Log: function.AuditLog(cfg), Secrets: secretsmanager.NewFromConfig(cfg),
+		Rotators: rotation.Rotators{contract.Random: random.New(), contract.Postgres: postgres.New(rand.Reader)},
+	}
+	function.Start(step.Handle)
+}

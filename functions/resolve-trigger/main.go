@@ -1,0 +1,20 @@
+// Command resolve-trigger is the state ResolveTrigger: it turns any event into a trigger and the secrets that it affects.
+package main
+
+import (
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/mayfly-secrets/mayfly/internal/env"
+	"github.com/mayfly-secrets/mayfly/internal/function"
+	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/rotation"
+)
+
+func main() {
+	cfg := function.Config()
+	step := &rotation.ResolveTrigger{
+		Log:      function.AuditLog(cfg),
+		Registry: &registry.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
+	}
+	function.Start(step.Handle)
+}

@@ -1,0 +1,192 @@
+package rotation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/credential"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/policy"
+)
+
+// ApplyContracts brings contracts into force: on every deployment, through a custom resource, and by hand. Applying the
+// same contracts again changes nothing, so it is also how a lost registry is rebuilt.
+type ApplyContracts struct {
+	Log      Log
+	Registry interface {
+		Apply(ctx context.Context, c contract.Contract, digest, commit string, keys []string, dueAt, now time.Time) error
+		Withdraw(ctx context.Context, secret string) error
+		InForce(ctx context.Context) ([]string, error)
+	}
+	Secrets interface {
+		authority.Describer
+		authority.Tagger
+		CreateSecret(ctx context.Context, in *secretsmanager.CreateSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.CreateSecretOutput, error)
+	}
+	Rand io.Reader
+	Now  func() time.Time
+}
+
+// Events of this function.
+const (
+	EventApplied   = "applied"
+	EventWithdrawn = "withdrawn"
+)
+
+// Applied says what an application of contracts did.
+type Applied struct {
+	InForce   []string `json:"in_force"`
+	Created   []string `json:"created,omitempty"`   // secrets that were not there before
+	Withdrawn []string `json:"withdrawn,omitempty"` // contracts that were in force and are no more; their secrets stay
+}
+
+// Apply goes through all contracts, and reports every one that failed, not only the first.
+func (s *ApplyContracts) Apply(ctx context.Context, b contract.Bundle, request string) (Applied, error) {
+	before, err := s.Registry.InForce(ctx)
+	if err != nil {
+		return Applied{}, err
+	}
+	var done Applied
+	var failed []error
+	for _, c := range b.Contracts {
+		created, err := s.one(ctx, c, b, request)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		done.InForce = append(done.InForce, c.ID())
+		if created {
+			done.Created = append(done.Created, c.ID())
+		}
+	}
+	for _, secret := range before {
+		if _, there := b.Find(secret); there {
+			continue
+		}
+		if err := s.withdraw(ctx, secret, b.Commit, request); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		done.Withdrawn = append(done.Withdrawn, secret)
+	}
+	return done, errors.Join(failed...)
+}
+
+// one puts one contract in force: on record first, then the secret, then the index that leads to it.
+func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contract.Bundle, request string) (created bool, err error) {
+	now := s.Now().UTC()
+	initial, err := policy.Initial(c)
+	if err != nil {
+		return false, err
+	}
+	rec := s.record(request, EventApplied, c.Environment, c.ID(), now)
+	rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), compliance(c.Compliance)
+	rec.ContractDigest, rec.ContractCommit, rec.PolicyDigest = contract.Digest(c), b.Commit, initial.Digest()
+	if _, err := s.Log.Append(ctx, audit.Head{}, rec); err != nil {
+		return false, err
+	}
+	secret, err := authority.Describe(ctx, s.Secrets, c.ID())
+	if fault.CodeOf(err) == fault.SecretMissing {
+		if secret.Tags, err = s.create(ctx, c, initial, now); err != nil {
+			return false, err
+		}
+		created = true
+	} else if err == nil {
+		err = s.mark(ctx, c, initial, secret.Tags)
+	}
+	if err != nil {
+		return created, err
+	}
+	return created, s.Registry.Apply(ctx, c, contract.Digest(c), b.Commit, contract.Keys(c, b.Services), firstDue(c, initial, secret.Tags, now), now)
+}
+
+// create makes a secret that is missing. A value without a target is generated here. A credential is not: it would be
+// readable before the target honours it; its first run makes it, and is due at once.
+func (s *ApplyContracts) create(ctx context.Context, c contract.Contract, initial policy.Policy, now time.Time) (map[string]string, error) {
+	tags := initial.Tags()
+	tags[policy.Prefix+policy.TagOwner], tags[policy.Prefix+policy.TagEnvironment] = c.Owner, c.Environment
+	in := &secretsmanager.CreateSecretInput{Name: aws.String(c.ID()), Description: aws.String("Under contract with Mayfly; owner " + c.Owner)}
+	if c.Kind == contract.Random {
+		value, err := credential.Compose(nil, "", s.Rand)
+		if err != nil {
+			return nil, err
+		}
+		token := credential.Token("apply "+c.ID(), credential.SlotSingle)
+		in.SecretString, in.ClientRequestToken = aws.String(value.Reveal()), aws.String(token)
+		tags[policy.Prefix+policy.TagVersion] = token
+		tags[policy.Prefix+policy.TagRotatedAt] = now.Format(time.RFC3339)
+		tags[policy.Prefix+policy.TagExpiresAt] = now.Add(initial.TTL.Std()).Format(time.RFC3339)
+	}
+	in.Tags = authority.List(tags)
+	_, err := s.Secrets.CreateSecret(ctx, in)
+	var exists *types.ResourceExistsException
+	if errors.As(err, &exists) {
+		return tags, nil // an attempt whose answer was lost created it
+	}
+	return tags, fault.Wrap(err, fault.AuthorityUnavailable, "create the secret %s", c.ID())
+}
+
+// mark tags a secret that was there before: owner and environment, and the initial policy where there is none.
+func (s *ApplyContracts) mark(ctx context.Context, c contract.Contract, initial policy.Policy, tags map[string]string) error {
+	want := map[string]string{policy.Prefix + policy.TagOwner: c.Owner, policy.Prefix + policy.TagEnvironment: c.Environment}
+	if !slices.ContainsFunc(policy.Attributes(), func(a string) bool { _, ok := tags[policy.Prefix+a]; return ok }) {
+		for k, v := range initial.Tags() {
+			want[k] = v
+		}
+	}
+	for k, v := range want {
+		if tags[k] == v {
+			delete(want, k)
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	return authority.Tag(ctx, s.Secrets, c.ID(), want)
+}
+
+// firstDue is when the secret is looked at first: when its value will be due, or at once where nothing says how old it is.
+func firstDue(c contract.Contract, initial policy.Policy, tags map[string]string, now time.Time) time.Time {
+	p, err := policy.FromTags(tags, c)
+	if err != nil {
+		p = initial
+	}
+	facts, err := policy.FactsFromTags(tags)
+	if err != nil || facts.RotatedAt.IsZero() {
+		return now
+	}
+	return policy.DueAt(p, facts.RotatedAt, c.ID())
+}
+
+func (s *ApplyContracts) withdraw(ctx context.Context, secret, commit, request string) error {
+	environment, _, _ := strings.Cut(secret, "/")
+	rec := s.record(request, EventWithdrawn, environment, secret, s.Now().UTC())
+	rec.ContractCommit, rec.Reason = commit, "its contract is no longer among those applied; the secret itself stays"
+	if _, err := s.Log.Append(ctx, audit.Head{}, rec); err != nil {
+		return err
+	}
+	return s.Registry.Withdraw(ctx, secret)
+}
+
+// record starts a record of this function. The request's id makes a repeated attempt recognise its own record.
+func (s *ApplyContracts) record(request, event, environment, secret string, now time.Time) audit.Record {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s", request, event, secret))
+	return audit.Record{
+		ID: hex.EncodeToString(sum[:16]), Time: audit.Stamp(now), Environment: environment, Secret: secret, Event: event,
+		Step: "ApplyContracts", TriggerType: "deploy", TriggerID: request, TriggerSource: "cloudformation", Attempt: 1,
+	}
+}
