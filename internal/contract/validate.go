@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +35,11 @@ var (
 
 // reserved members of a database secret's value are composed from the target and the new password.
 var reserved = []string{"engine", "host", "port", "dbname", "username", "password"}
+
+// ValueInContract is the code of a problem whose source line may hold a secret value and is not to be shown.
+const ValueInContract = "value-in-contract"
+
+var secretish = regexp.MustCompile(`(?i)pass(word|wd|phrase)|secret|token|credential|private|api_?key`)
 
 // Validate says everything that is wrong with one contract, given the declared services, in the order of its fields. It
 // takes the contract with or without defaults. What two contracts do to each other is Clashes.
@@ -178,11 +184,19 @@ func targetProblems(c Contract) []Problem {
 	if !slices.Contains([]string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}, t.TLS) {
 		ps = append(ps, Problem{"/target/tls", "bad-value", fmt.Sprintf("tls %q is not an sslmode", t.TLS), "use verify-full"})
 	}
-	for _, field := range reserved {
-		if _, taken := t.Fields[field]; taken {
-			ps = append(ps, Problem{"/target/fields/" + field, "reserved-field",
-				fmt.Sprintf("the member %q of the value is composed by the rotation", field), "remove it"})
+	for _, field := range slices.Sorted(maps.Keys(t.Fields)) {
+		path := "/target/fields/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(field)
+		switch {
+		case secretish.MatchString(field):
+			ps = append(ps, Problem{path, ValueInContract, fmt.Sprintf("%q sounds like a secret value, and a contract never holds one", field),
+				"remove it, and treat what stood there as leaked: it is in Git"})
+		case slices.Contains(reserved, field):
+			ps = append(ps, Problem{path, "reserved-field", fmt.Sprintf("the rotation itself composes the member %q of the value", field), "remove it"})
 		}
+	}
+	if strings.Contains(t.RootCert, "PRIVATE KEY") {
+		ps = append(ps, Problem{"/target/root_cert", ValueInContract, "root_cert holds a private key, and a contract never holds a secret value",
+			"put the certificate of the authority there, and treat the key as leaked: it is in Git"})
 	}
 	return ps
 }

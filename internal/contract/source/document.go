@@ -192,6 +192,18 @@ func (d *document) report(pointer, code, message, do string) {
 	d.problems[len(d.problems)-1].pointer = pointer
 }
 
+// concealed is report for a member that has no business in a contract: it may be a password, and lint's output goes to
+// build logs, so the excerpt ends at the member's key.
+func (d *document) concealed(pointer, code, message, do string) {
+	key := d.find(keyOf(pointer))
+	d.at(key, code, message, do)
+	p := &d.problems[len(d.problems)-1]
+	p.pointer = pointer
+	if line := []rune(p.Excerpt); key.column >= 1 && key.column-1+len([]rune(key.text)) < len(line) {
+		p.Excerpt = string(line[:key.column-1+len([]rune(key.text))]) + ": …"
+	}
+}
+
 func (d *document) at(p place, code, message, do string) {
 	line := ""
 	if p.line >= 1 && p.line <= len(d.lines) {

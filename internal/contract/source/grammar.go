@@ -70,6 +70,9 @@ func (g grammar) report(d *document, e *jsonschema.ValidationError) {
 		}
 		return
 	}
+	if d.problems.exactly(pointer) {
+		return // it was refused already, and what stands in its place is not what was written
+	}
 	code, what, do := explain(e)
 	d.report(pointer, code, what, do)
 }
@@ -82,7 +85,7 @@ func (g grammar) unknown(d *document, pointer, name, schemaURL string) {
 	if meant := spelling.Nearest(name, known); meant != "" {
 		do = "did you mean " + meant + "?"
 	}
-	d.report(keyOf(pointer+"/"+escape(name)), "unknown-field", fmt.Sprintf("%q is not a field here", name), do)
+	d.concealed(pointer+"/"+escape(name), "unknown-field", fmt.Sprintf("%q is not a field here", name), do)
 }
 
 // missing says what a contract lacks; without expiry or trigger it is no contract at all, and says so.

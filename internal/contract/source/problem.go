@@ -68,3 +68,8 @@ func (ps Problems) about(pointer string) bool {
 			(p.pointer != "" && strings.HasPrefix(pointer, p.pointer+"/"))
 	})
 }
+
+// exactly tells whether something was said about the value itself.
+func (ps Problems) exactly(pointer string) bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return p.pointer == pointer })
+}

@@ -159,14 +159,7 @@ func (d *document) decode(into any) {
 // without copies a value, leaving out what was complained about. Elements of lists become nothing but keep their place, so
 // that the others keep theirs.
 func (d *document) without(v any, pointer string) any {
-	bad := func(at string) bool {
-		for _, p := range d.problems {
-			if p.pointer == at || p.pointer == keyOf(at) {
-				return true
-			}
-		}
-		return false
-	}
+	bad := func(at string) bool { return d.problems.exactly(at) || d.problems.exactly(keyOf(at)) }
 	switch v := v.(type) {
 	case map[string]any:
 		m := make(map[string]any, len(v))
@@ -196,7 +189,11 @@ func (d *document) meaning(c contract.Contract, services []contract.Service) {
 		return
 	}
 	for _, p := range contract.Validate(c, services) {
-		if !d.problems.about(p.Path) {
+		switch {
+		case d.problems.about(p.Path):
+		case p.Code == contract.ValueInContract:
+			d.concealed(p.Path, p.Code, p.Message, p.Do)
+		default:
 			d.report(p.Path, p.Code, p.Message, p.Do)
 		}
 	}
