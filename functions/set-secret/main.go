@@ -17,7 +17,7 @@ func main() {
 	cfg := function.Config()
 	step := &rotation.SetSecret{
 		Log: function.AuditLog(cfg), Secrets: secretsmanager.NewFromConfig(cfg),
-		Rotators: rotation.Rotators{contract.Random: random.New(), contract.Postgres: postgres.New(rand.Reader)},
+		Rotators: rotation.Rotators{contract.Random: random.Rotator{}, contract.Postgres: postgres.New(rand.Reader)},
 	}
 	function.Start(step.Handle)
 }
