@@ -100,6 +100,15 @@ func Read(ctx context.Context, sm Reader, id, version string) (credential.Value,
 	if version != "" {
 		in.VersionId = &version
 	}
+	return read(ctx, sm, id, in)
+}
+
+// ReadLabelled gets the value of the version that carries a label. Errors as Read; SecretMissing when none carries it.
+func ReadLabelled(ctx context.Context, sm Reader, id, label string) (credential.Value, error) {
+	return read(ctx, sm, id, &secretsmanager.GetSecretValueInput{SecretId: &id, VersionStage: &label})
+}
+
+func read(ctx context.Context, sm Reader, id string, in *secretsmanager.GetSecretValueInput) (credential.Value, error) {
 	out, err := sm.GetSecretValue(ctx, in)
 	if err != nil {
 		return credential.Value{}, translate(err, "read %s", id)

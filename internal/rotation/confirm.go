@@ -6,6 +6,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/rotator"
 )
 
 // ConfirmAdoption waits until the target sees nobody on the old credential, or the overlap is over, and then bars it: the
@@ -32,16 +33,17 @@ func (s *ConfirmAdoption) Handle(ctx context.Context, req Request) (Run, error) 
 	c := change(&run, req.Context)
 	left := run.OverlapEnds.Sub(req.Context.Now())
 	c.Force = left <= 0
-	if c.Admin, err = admin(ctx, s.Secrets, &run); err != nil {
-		return run, err
-	}
 	if selfAdministered(&run) {
 		// Strategy single: the new value took the old one's place, and is what logs in now.
 		if c.New, err = authority.Read(ctx, s.Secrets, run.Secret, run.To.ID); err != nil {
 			return run, err
 		}
 	}
-	seen, err := kind.Adoption(ctx, c)
+	var seen rotator.Adoption
+	err = withAdmin(ctx, s.Secrets, &run, &c, func() (err error) {
+		seen, err = kind.Adoption(ctx, c)
+		return err
+	})
 	switch {
 	case err != nil:
 		return run, err

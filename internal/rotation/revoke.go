@@ -69,15 +69,13 @@ func refuse(ctx context.Context, sm authority.Reader, kind rotator.Rotator, run 
 			return verdict, err
 		}
 	}
-	if ch.Admin, err = admin(ctx, sm, run); err != nil {
-		return "", err
-	}
 	if selfAdministered(run) {
 		if ch.New, err = newValue(ctx, sm, run); err != nil {
 			return "", err
 		}
 	}
-	if err := kind.Revoke(ctx, ch); err != nil || verdict == Untried {
+	err = withAdmin(ctx, sm, run, &ch, func() error { return kind.Revoke(ctx, ch) })
+	if err != nil || verdict == Untried {
 		return verdict, err
 	}
 	if verdict, err = kind.Probe(ctx, ch, value); err != nil {

@@ -83,15 +83,12 @@ func (s *RollBack) undo(ctx context.Context, kind rotator.Rotator, run *Run, c C
 	if ch.Old, err = old(ctx, s.Secrets, run); err != nil {
 		return "", "", "", err
 	}
-	if ch.Admin, err = admin(ctx, s.Secrets, run); err != nil && fault.CodeOf(err) != fault.AdminMissing {
-		return "", "", "", err
-	}
 	if selfAdministered(run) {
 		if ch.New, err = newValue(ctx, s.Secrets, run); err != nil && fault.CodeOf(err) != fault.SecretMissing {
 			return "", "", "", err
 		}
 	}
-	restored := kind.Restore(ctx, ch)
+	restored := withAdmin(ctx, s.Secrets, run, &ch, func() error { return kind.Restore(ctx, ch) })
 	return verdict(ctx, kind, ch, cause, message, restored)
 }
 

@@ -28,13 +28,10 @@ func (s *SetSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	if c.New, err = authority.Read(ctx, s.Secrets, run.Secret, run.To.ID); err != nil {
 		return run, err
 	}
-	if c.Admin, err = admin(ctx, s.Secrets, &run); err != nil {
-		return run, err
-	}
 	if selfAdministered(&run) {
 		if c.Old, err = old(ctx, s.Secrets, &run); err != nil {
 			return run, err
 		}
 	}
-	return run, kind.Set(ctx, c)
+	return run, withAdmin(ctx, s.Secrets, &run, &c, func() error { return kind.Set(ctx, c) })
 }

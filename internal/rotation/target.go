@@ -41,18 +41,32 @@ func lifeAtTarget(run *Run) time.Duration {
 	return time.Duration(run.Policy.TTL)
 }
 
-// admin reads the credential with which the target is changed. A secret that names no admin is changed with itself: then
-// there is none to read. Errors: AdminMissing.
-func admin(ctx context.Context, sm authority.Reader, run *Run) (credential.Value, error) {
+// withAdmin does something at the target with the credential that changes it. A secret that names no admin is changed with
+// its own value: then there is none to read. While the admin secret itself is being rotated in place, there is a moment in
+// which its pending value is the one that logs in; so a refused admin is tried with that one too, and once more with the
+// current one, which may have become it meanwhile. Errors: AdminMissing, AdminRefused, and those of act.
+func withAdmin(ctx context.Context, sm authority.Reader, run *Run, c *rotator.Change, act func() error) error {
 	t := run.Contract.Target
 	if t == nil || t.Admin == "" {
-		return credential.Value{}, nil
+		return act()
 	}
-	v, err := authority.Read(ctx, sm, t.Admin, "")
-	if fault.CodeOf(err) == fault.SecretMissing {
-		return v, fault.New(fault.AdminMissing, "%s is rotated with %s, which has no value: put the credential of a role with CREATEROLE there", run.Secret, t.Admin)
+	var err error
+	for i, label := range []string{authority.Current, authority.Pending, authority.Current} {
+		c.Admin, err = authority.ReadLabelled(ctx, sm, t.Admin, label)
+		switch missing := fault.CodeOf(err) == fault.SecretMissing; {
+		case err == nil:
+		case missing && i == 0:
+			return fault.New(fault.AdminMissing, "%s is rotated with %s, which has no value: put the credential of a role with CREATEROLE there", run.Secret, t.Admin)
+		case missing:
+			continue
+		default:
+			return err
+		}
+		if err = act(); err == nil || fault.CodeOf(err) != fault.AdminRefused {
+			return err
+		}
 	}
-	return v, err
+	return err
 }
 
 // old reads the value in use when the run began, for kinds whose target can be asked about it. A version that is gone can
