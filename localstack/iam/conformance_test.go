@@ -67,20 +67,30 @@ func TestRolesOfATemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(attached.AttachedPolicies) != 2 || *attached.AttachedPolicies[0].PolicyArn != basic || *attached.AttachedPolicies[1].PolicyName != "m" {
+	if len(attached.AttachedPolicies) != 2 || *attached.AttachedPolicies[1].PolicyArn != basic || *attached.AttachedPolicies[0].PolicyName != "m" {
 		t.Fatalf("attached %+v", attached.AttachedPolicies)
 	}
 	var policies []string
 	for _, p := range s.Policies("prod-a") {
 		policies = append(policies, p.Name)
 	}
-	if diff := cmp.Diff([]string{"in", "more", basic, managed.Ref}, policies); diff != "" {
+	if diff := cmp.Diff([]string{"in", "more", managed.Ref, basic}, policies); diff != "" {
 		t.Fatal(diff)
 	}
 	statement := s.Policies("prod-a")[0].Document.Statement[0]
 	want := iam.Statement{Effect: "Allow", Action: iam.Strings{"secretsmanager:*"}, Resource: iam.Strings{"*"},
 		Condition: map[string]map[string]iam.Strings{"Bool": {"aws:SecureTransport": {"true"}}}}
 	if diff := cmp.Diff(want, statement); diff != "" {
+		t.Fatal(diff)
+	}
+	// An update of the role keeps what the policies gave it, and an update of a policy takes back what it gave.
+	make(t, s, "AWS::IAM::Role", "R", `{"RoleName":"prod-a","AssumeRolePolicyDocument":`+trust+`}`)
+	make(t, s, "AWS::IAM::ManagedPolicy", "M", `{"ManagedPolicyName":"m","PolicyDocument":`+allow+`}`)
+	policies = nil
+	for _, p := range s.Policies("prod-a") {
+		policies = append(policies, p.Name)
+	}
+	if diff := cmp.Diff([]string{"more"}, policies); diff != "" {
 		t.Fatal(diff)
 	}
 	_, err = c.GetRole(t.Context(), &sdk.GetRoleInput{RoleName: aws.String("none")})

@@ -6,11 +6,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
+	"github.com/mayfly-secrets/mayfly/localstack/template/name"
+	"github.com/mayfly-secrets/mayfly/localstack/template/property"
 )
 
 // Resources are the resource types of IAM.
@@ -24,10 +24,10 @@ func (s *Service) Resources() map[string]stack.Make {
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
 type roleProperties struct {
-	AssumeRolePolicyDocument json.RawMessage
+	AssumeRolePolicyDocument property.Document
 	Description              string
 	ManagedPolicyArns        []string
-	MaxSessionDuration       json.Number
+	MaxSessionDuration       property.Int
 	Path                     string
 	PermissionsBoundary      string
 	Policies                 []inlinePolicy
@@ -37,64 +37,80 @@ type roleProperties struct {
 
 type inlinePolicy struct {
 	PolicyName     string
-	PolicyDocument json.RawMessage
+	PolicyDocument property.Document
 }
 
+// makeRole makes a role, or changes the one of that name; what other resources have added to it stays.
 func (s *Service) makeRole(_ context.Context, res stack.Resource) (stack.Made, error) {
-	p := roleProperties{Path: "/", MaxSessionDuration: "3600"}
-	if err := properties(res, &p); err != nil {
+	p := roleProperties{Path: "/", MaxSessionDuration: 3600}
+	if err := property.Decode(res, &p); err != nil {
 		return stack.Made{}, err
 	}
-	r := &role{name: p.RoleName, path: p.Path, id: unique("AROA"), description: p.Description, created: s.clock.Now(), boundary: p.PermissionsBoundary}
-	if r.name == "" {
-		r.name = res.LogicalID + "-" + unique("")[:12]
+	if p.RoleName == "" {
+		p.RoleName = name.Physical(res.LogicalID, 64)
 	}
-	r.arn = fmt.Sprintf("arn:aws:iam::%s:role%s%s", stack.Account, r.path, r.name)
-	var err error
-	if r.session, err = strconv.Atoi(p.MaxSessionDuration.String()); err != nil {
-		return stack.Made{}, fmt.Errorf("%s: MaxSessionDuration %q is not a whole number", res.LogicalID, p.MaxSessionDuration)
-	}
-	if r.trust, err = read("AssumeRolePolicyDocument", p.AssumeRolePolicyDocument); err != nil {
+	trust, err := read("AssumeRolePolicyDocument", p.AssumeRolePolicyDocument)
+	if err != nil {
 		return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
 	}
-	for _, inline := range p.Policies {
-		d, err := read(inline.PolicyName, inline.PolicyDocument)
-		if err != nil {
+	inline := map[string]document{}
+	for _, policy := range p.Policies {
+		if inline[policy.PolicyName], err = read(policy.PolicyName, policy.PolicyDocument); err != nil {
 			return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
 		}
-		r.put(d)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, taken := s.roles[r.name]; taken {
-		return stack.Made{}, fmt.Errorf("%s: there is a role %s already", res.LogicalID, r.name)
-	}
-	for _, arn := range append(slices.Clone(p.ManagedPolicyArns), p.PermissionsBoundary) {
+	attached := map[string]bool{}
+	for _, arn := range append([]string{p.PermissionsBoundary}, p.ManagedPolicyArns...) {
 		if _, known := s.managed[arn]; !known && arn != "" {
 			return stack.Made{}, fmt.Errorf("%s: the local stack has no managed policy %s", res.LogicalID, arn)
 		}
 	}
-	r.attached = p.ManagedPolicyArns
-	s.roles[r.name] = r
+	for _, arn := range p.ManagedPolicyArns {
+		attached[arn] = true
+	}
+	r, ok := s.roles[p.RoleName]
+	if !ok {
+		r = &role{name: p.RoleName, id: unique("AROA"), created: s.clock.Now(), inline: map[string]map[string]document{}, attached: map[string]map[string]bool{}}
+		s.roles[r.name] = r
+	}
+	r.path, r.description, r.boundary, r.session, r.trust = p.Path, p.Description, p.PermissionsBoundary, int(p.MaxSessionDuration), trust
+	r.arn = fmt.Sprintf("arn:aws:iam::%s:role%s%s", stack.Account, r.path, r.name)
+	r.inline[res.LogicalID], r.attached[res.LogicalID] = inline, attached
 	return stack.Made{Ref: r.name, Att: map[string]string{"Arn": r.arn, "RoleId": r.id}}, nil
 }
 
-// put adds an inline policy or takes the place of the one with its name.
-func (r *role) put(d document) {
-	r.inline = slices.DeleteFunc(r.inline, func(old document) bool { return old.name == d.name })
-	r.inline = append(r.inline, d)
+// assign gives something to the roles that a resource names, and takes back what the resource gave to others before.
+func (s *Service) assign(res stack.Resource, roles []string, give func(*role)) error {
+	var to []*role
+	for _, name := range roles {
+		r, err := s.find(name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", res.LogicalID, err)
+		}
+		to = append(to, r)
+	}
+	for _, r := range s.roles {
+		delete(r.inline, res.LogicalID)
+		delete(r.attached, res.LogicalID)
+	}
+	for _, r := range to {
+		give(r)
+	}
+	return nil
 }
 
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html
 type policyProperties struct {
 	PolicyName     string
-	PolicyDocument json.RawMessage
+	PolicyDocument property.Document
 	Roles          []string
 }
 
 func (s *Service) makePolicy(_ context.Context, res stack.Resource) (stack.Made, error) {
 	var p policyProperties
-	if err := properties(res, &p); err != nil {
+	if err := property.Decode(res, &p); err != nil {
 		return stack.Made{}, err
 	}
 	d, err := read(p.PolicyName, p.PolicyDocument)
@@ -103,12 +119,9 @@ func (s *Service) makePolicy(_ context.Context, res stack.Resource) (stack.Made,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, name := range p.Roles {
-		r, err := s.find(name)
-		if err != nil {
-			return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
-		}
-		r.put(d)
+	err = s.assign(res, p.Roles, func(r *role) { r.inline[res.LogicalID] = map[string]document{d.name: d} })
+	if err != nil {
+		return stack.Made{}, err
 	}
 	return stack.Made{Ref: res.LogicalID, Att: map[string]string{"Id": res.LogicalID}}, nil
 }
@@ -118,17 +131,17 @@ type managedPolicyProperties struct {
 	Description       string // without local effect
 	ManagedPolicyName string
 	Path              string
-	PolicyDocument    json.RawMessage
+	PolicyDocument    property.Document
 	Roles             []string
 }
 
 func (s *Service) makeManagedPolicy(_ context.Context, res stack.Resource) (stack.Made, error) {
 	p := managedPolicyProperties{Path: "/"}
-	if err := properties(res, &p); err != nil {
+	if err := property.Decode(res, &p); err != nil {
 		return stack.Made{}, err
 	}
 	if p.ManagedPolicyName == "" {
-		p.ManagedPolicyName = res.LogicalID + "-" + unique("")[:12]
+		p.ManagedPolicyName = name.Physical(res.LogicalID, 128)
 	}
 	arn := fmt.Sprintf("arn:aws:iam::%s:policy%s%s", stack.Account, p.Path, p.ManagedPolicyName)
 	d, err := read(arn, p.PolicyDocument)
@@ -137,22 +150,12 @@ func (s *Service) makeManagedPolicy(_ context.Context, res stack.Resource) (stac
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, name := range p.Roles {
-		r, err := s.find(name)
-		if err != nil {
-			return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
-		}
-		r.attached = append(r.attached, arn)
+	err = s.assign(res, p.Roles, func(r *role) { r.attached[res.LogicalID] = map[string]bool{arn: true} })
+	if err != nil {
+		return stack.Made{}, err
 	}
 	s.managed[arn] = &d
 	return stack.Made{Ref: arn, Att: map[string]string{"PolicyArn": arn, "PolicyId": unique("ANPA")}}, nil
-}
-
-func properties(r stack.Resource, into any) error {
-	if err := decode(r.Properties, into); err != nil {
-		return fmt.Errorf("%s %s: %w", r.Type, r.LogicalID, err)
-	}
-	return nil
 }
 
 // decode reads JSON and refuses what the type does not know.

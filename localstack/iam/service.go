@@ -13,6 +13,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -38,9 +39,11 @@ type role struct {
 	created                          time.Time
 	session                          int // seconds
 	trust                            document
-	inline                           []document
-	attached                         []string // ARNs of managed policies
-	boundary                         string   // ARN of a managed policy, or ""
+	// inline are the inline policies by name, and attached the ARNs of managed policies, each below the logical id of
+	// the resource that gave them to the role: the role itself or a policy.
+	inline   map[string]map[string]document
+	attached map[string]map[string]bool
+	boundary string // ARN of a managed policy, or ""
 }
 
 type document struct {
@@ -102,10 +105,10 @@ func (s *Service) Policies(role string) []Policy {
 		return nil
 	}
 	out := []Policy{}
-	for _, d := range r.inline {
+	for _, d := range r.documents() {
 		out = append(out, Policy{d.name, d.parsed})
 	}
-	for _, arn := range r.attached {
+	for _, arn := range r.arns() {
 		out = append(out, Policy{arn, s.managed[arn].parsed})
 	}
 	return out
@@ -120,6 +123,28 @@ func (s *Service) Boundary(role string) *Policy {
 		return nil
 	}
 	return &Policy{r.boundary, s.managed[r.boundary].parsed}
+}
+
+// documents are a role's inline policies, by name.
+func (r *role) documents() []document {
+	byName := map[string]document{}
+	for _, given := range r.inline {
+		maps.Copy(byName, given)
+	}
+	var out []document
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		out = append(out, byName[name])
+	}
+	return out
+}
+
+// arns are a role's managed policies.
+func (r *role) arns() []string {
+	all := map[string]bool{}
+	for _, given := range r.attached {
+		maps.Copy(all, given)
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 func read(name string, text []byte) (document, error) {
@@ -193,10 +218,9 @@ func (s *Service) listRolePolicies(_ context.Context, _ *stack.Call, in *listInp
 		return nil, err
 	}
 	out := &listRolePoliciesOutput{}
-	for _, d := range r.inline {
+	for _, d := range r.documents() {
 		out.PolicyNames = append(out.PolicyNames, d.name)
 	}
-	slices.Sort(out.PolicyNames)
 	return out, nil
 }
 
@@ -216,7 +240,7 @@ func (s *Service) getRolePolicy(_ context.Context, _ *stack.Call, in *getRolePol
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range r.inline {
+	for _, d := range r.documents() {
 		if d.name == in.PolicyName {
 			return &getRolePolicyOutput{r.name, d.name, escape(d.text)}, nil
 		}
@@ -240,7 +264,7 @@ func (s *Service) listAttachedRolePolicies(_ context.Context, _ *stack.Call, in 
 		return nil, err
 	}
 	out := &listAttachedOutput{}
-	for _, arn := range r.attached {
+	for _, arn := range r.arns() {
 		name := arn[strings.LastIndex(arn, "/")+1:]
 		out.AttachedPolicies = append(out.AttachedPolicies, attachedPolicy{name, arn})
 	}

@@ -2,6 +2,7 @@ package kms_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestKeys(t *testing.T) {
 	c := sdk.NewFromConfig(stacktest.Start(t, clock, s).Config)
 	ctx := t.Context()
 	make := func(kind, properties string) stack.Made {
-		made, err := s.Resources()[kind](ctx, stack.Resource{LogicalID: "X", Type: kind, Properties: []byte(properties)})
+		made, err := s.Resources()[kind](ctx, stack.Resource{LogicalID: rand.Text(), Type: kind, Properties: []byte(properties)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,5 +90,23 @@ func TestKeys(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+func TestUpdateKeepsTheKey(t *testing.T) {
+	stacktest.Local(t)
+	s := kms.New(stack.NewClock())
+	make := func(properties string) (stack.Made, error) {
+		return s.Resources()["AWS::KMS::Key"](t.Context(), stack.Resource{LogicalID: "K", Properties: []byte(properties)})
+	}
+	one, err := make(`{"Description":"a"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if two, err := make(`{"Description":"b","Enabled":"false"}`); err != nil || two.Ref != one.Ref {
+		t.Fatalf("%+v became %+v: %v", one, two, err)
+	}
+	if _, err := make(`{"KeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC"}`); err == nil {
+		t.Fatal("a key changed its spec")
 	}
 }

@@ -1,13 +1,14 @@
 package kms
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
+	"github.com/mayfly-secrets/mayfly/localstack/template/name"
+	"github.com/mayfly-secrets/mayfly/localstack/template/property"
 )
 
 // Resources are the resource types of KMS.
@@ -21,8 +22,8 @@ func (s *Service) Resources() map[string]stack.Make {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html
 type keyProperties struct {
 	Description string
-	Enabled     json.RawMessage // true or "true"; absent means true
-	KeyPolicy   json.RawMessage
+	Enabled     property.Bool
+	KeyPolicy   property.Document
 	KeySpec     string
 	KeyUsage    string
 	// The rest has no local effect: material is never rotated, keys are never deleted and live in one Region.
@@ -35,22 +36,29 @@ type keyProperties struct {
 	Tags                           []struct{ Key, Value string }
 }
 
+// makeKey makes a key, or changes the one that this resource became before: its material stays.
 func (s *Service) makeKey(_ context.Context, r stack.Resource) (stack.Made, error) {
-	p := keyProperties{KeySpec: symmetric, KeyUsage: "ENCRYPT_DECRYPT"}
-	if err := strict(r, &p); err != nil {
+	p := keyProperties{Enabled: true, KeySpec: symmetric, KeyUsage: "ENCRYPT_DECRYPT"}
+	if err := property.Decode(r, &p); err != nil {
 		return stack.Made{}, err
 	}
-	k := &key{id: uuid(), description: p.Description, spec: p.KeySpec, usage: p.KeyUsage, policy: string(p.KeyPolicy), created: s.clock.Now(),
-		enabled: strings.Trim(string(p.Enabled), `"`) != "false", material: bytesOf(32)}
 	encrypts := p.KeySpec == symmetric && p.KeyUsage == "ENCRYPT_DECRYPT"
 	authenticates := strings.HasPrefix(p.KeySpec, "HMAC_") && p.KeyUsage == "GENERATE_VERIFY_MAC"
 	if !encrypts && !authenticates {
 		return stack.Made{}, fmt.Errorf("%s: the local stack has no %s keys with usage %s", r.LogicalID, p.KeySpec, p.KeyUsage)
 	}
-	k.arn = fmt.Sprintf("arn:aws:kms:%s:%s:key/%s", stack.Region, stack.Account, k.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys[k.id] = k
+	k, ok := s.made[r.LogicalID]
+	if ok && (k.spec != p.KeySpec || k.usage != p.KeyUsage) {
+		return stack.Made{}, fmt.Errorf("%s: KeySpec and KeyUsage of a key cannot be changed", r.LogicalID)
+	}
+	if !ok {
+		k = &key{id: name.UUID(), spec: p.KeySpec, usage: p.KeyUsage, created: s.clock.Now(), material: bytesOf(32)}
+		k.arn = fmt.Sprintf("arn:aws:kms:%s:%s:key/%s", stack.Region, stack.Account, k.id)
+		s.keys[k.id], s.made[r.LogicalID] = k, k
+	}
+	k.description, k.policy, k.enabled = p.Description, string(p.KeyPolicy), bool(p.Enabled)
 	return stack.Made{Ref: k.id, Att: map[string]string{"Arn": k.arn, "KeyId": k.id}}, nil
 }
 
@@ -59,7 +67,7 @@ type aliasProperties struct{ AliasName, TargetKeyId string }
 
 func (s *Service) makeAlias(_ context.Context, r stack.Resource) (stack.Made, error) {
 	var p aliasProperties
-	if err := strict(r, &p); err != nil {
+	if err := property.Decode(r, &p); err != nil {
 		return stack.Made{}, err
 	}
 	if !strings.HasPrefix(p.AliasName, "alias/") || strings.HasPrefix(p.AliasName, "alias/aws/") {
@@ -73,13 +81,4 @@ func (s *Service) makeAlias(_ context.Context, r stack.Resource) (stack.Made, er
 	defer s.mu.Unlock()
 	s.aliases[p.AliasName] = k.id
 	return stack.Made{Ref: p.AliasName}, nil
-}
-
-func strict(r stack.Resource, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(r.Properties))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("%s %s: %w", r.Type, r.LogicalID, err)
-	}
-	return nil
 }

@@ -15,7 +15,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash"
@@ -34,6 +33,7 @@ type Service struct {
 	mu      sync.Mutex
 	keys    map[string]*key   // by id
 	aliases map[string]string // alias name -> key id
+	made    map[string]*key   // by logical id of the template
 }
 
 type key struct {
@@ -45,7 +45,7 @@ type key struct {
 
 // New makes a KMS without keys.
 func New(clock *stack.Clock) *Service {
-	s := &Service{clock: clock, keys: map[string]*key{}, aliases: map[string]string{}}
+	s := &Service{clock: clock, keys: map[string]*key{}, aliases: map[string]string{}, made: map[string]*key{}}
 	s.JSON = stack.JSON{Signing: "kms", Target: "TrentService", Version: "1.1", Ops: map[string]stack.Op{
 		"DescribeKey":     stack.Handle(s.describeKey),
 		"Encrypt":         stack.Handle(s.encrypt),
@@ -319,9 +319,4 @@ func bytesOf(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails: crypto/rand.Read aborts the program instead
 	return b
-}
-
-func uuid() string {
-	h := hex.EncodeToString(bytesOf(16))
-	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:]
 }

@@ -532,6 +532,14 @@ func TestResources(t *testing.T) {
 	if !strings.HasPrefix(*got.SecretString, `{"password":"`) || !strings.HasSuffix(*got.SecretString, `","username":"a"}`) {
 		t.Fatal("the template was not filled")
 	}
+	again, err := make["AWS::SecretsManager::Secret"](t.Context(), stack.Resource{LogicalID: "S", Type: "AWS::SecretsManager::Secret", Properties: []byte(
+		`{"Name":"prod/a","Description":"d","GenerateSecretString":{},"Tags":[{"Key":"k","Value":"v"}]}`)})
+	ok(t, err)
+	same, err := c.GetSecretValue(t.Context(), &sm.GetSecretValueInput{SecretId: &again.Ref})
+	ok(t, err)
+	if again.Ref != made.Ref || *same.SecretString != *got.SecretString {
+		t.Fatal("an update of the template replaced the secret or its value")
+	}
 	_, err = make["AWS::SecretsManager::ResourcePolicy"](t.Context(), stack.Resource{LogicalID: "P", Type: "AWS::SecretsManager::ResourcePolicy", Properties: []byte(
 		`{"SecretId":"` + made.Ref + `","ResourcePolicy":{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}}}`)})
 	ok(t, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
+	"github.com/mayfly-secrets/mayfly/localstack/template/name"
 )
 
 // labelUpdated is the native event "Secret Label Updated".
@@ -35,8 +36,7 @@ func (s *Service) note(sec *secret, label string, to *version) {
 		return
 	}
 	event, _ := json.Marshal(labelUpdated{ // strings only: it always has a JSON form
-		Version: "0", ID: pick("0123456789abcdef", 8) + "-0000-4000-8000-" + pick("0123456789abcdef", 12),
-		DetailType: "Secret Label Updated", Source: "aws.secretsmanager", Account: stack.Account, Region: stack.Region,
+		Version: "0", ID: name.UUID(), DetailType: "Secret Label Updated", Source: "aws.secretsmanager", Account: stack.Account, Region: stack.Region,
 		Time: s.clock.Now().Format(time.RFC3339), Resources: []string{sec.arn},
 		Detail: labelUpdatedDetail{Name: sec.name, LabelUpdated: label, VersionID: to.id},
 	})

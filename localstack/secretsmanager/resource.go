@@ -1,13 +1,13 @@
 package secretsmanager
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
+	"github.com/mayfly-secrets/mayfly/localstack/template/name"
+	"github.com/mayfly-secrets/mayfly/localstack/template/property"
 )
 
 // Resources are the resource types of Secrets Manager.
@@ -30,37 +30,31 @@ type secretProperties struct {
 
 type generateSecretString struct {
 	ExcludeCharacters       string
-	ExcludeLowercase        boolean
-	ExcludeNumbers          boolean
-	ExcludePunctuation      boolean
-	ExcludeUppercase        boolean
-	IncludeSpace            boolean
-	PasswordLength          json.Number
-	RequireEachIncludedType *boolean
+	ExcludeLowercase        property.Bool
+	ExcludeNumbers          property.Bool
+	ExcludePunctuation      property.Bool
+	ExcludeUppercase        property.Bool
+	IncludeSpace            property.Bool
+	PasswordLength          property.Int
+	RequireEachIncludedType *property.Bool
 	GenerateStringKey       string
 	SecretStringTemplate    string
 }
 
-// boolean also reads "true" and "false", as CloudFormation does.
-type boolean bool
-
-// UnmarshalJSON reads a boolean with or without quotes.
-func (b *boolean) UnmarshalJSON(raw []byte) error {
-	v, err := strconv.ParseBool(string(bytes.Trim(raw, `"`)))
-	*b = boolean(v)
-	return err
-}
-
+// makeSecret makes a secret, or changes the one of that name. A generated value is generated once: an update of the
+// template never replaces a secret's value by another random one.
 func (s *Service) makeSecret(ctx context.Context, r stack.Resource) (stack.Made, error) {
 	var p secretProperties
-	if err := strict(r, &p); err != nil {
+	if err := property.Decode(r, &p); err != nil {
 		return stack.Made{}, err
 	}
 	if p.Name == "" {
-		p.Name = r.LogicalID + "-" + pick(letters, 12)
+		p.Name = name.Physical(r.LogicalID, 512)
 	}
-	in := &createSecretInput{Name: p.Name, Description: p.Description, KmsKeyId: p.KmsKeyId, SecretString: p.SecretString, Tags: p.Tags,
-		ClientRequestToken: pick("0123456789abcdef", 32)}
+	in := &createSecretInput{Name: p.Name, Description: p.Description, KmsKeyId: p.KmsKeyId, SecretString: p.SecretString, Tags: p.Tags, ClientRequestToken: name.UUID()}
+	if arn, ok := s.arn(p.Name); ok {
+		return made(arn), s.change(ctx, in)
+	}
 	if p.GenerateSecretString != nil {
 		value, err := p.GenerateSecretString.value()
 		if err != nil {
@@ -72,21 +66,42 @@ func (s *Service) makeSecret(ctx context.Context, r stack.Resource) (stack.Made,
 	if err != nil {
 		return stack.Made{}, err
 	}
-	return stack.Made{Ref: out.ARN, Att: map[string]string{"Id": out.ARN}}, nil
+	return made(out.ARN), nil
+}
+
+func made(arn string) stack.Made { return stack.Made{Ref: arn, Att: map[string]string{"Id": arn}} }
+
+func (s *Service) arn(name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sec, ok := s.secrets[name]
+	if !ok {
+		return "", false
+	}
+	return sec.arn, true
+}
+
+// change brings a secret to what the template says. A value that the template gives is stored only if it is new.
+func (s *Service) change(ctx context.Context, in *createSecretInput) error {
+	update := &updateSecretInput{SecretId: in.Name, ClientRequestToken: in.ClientRequestToken, Description: &in.Description, KmsKeyId: &in.KmsKeyId}
+	if in.SecretString != nil {
+		now, err := s.getSecretValue(ctx, nil, &getSecretValueInput{SecretId: in.Name})
+		if err != nil || now.SecretString == nil || *now.SecretString != *in.SecretString {
+			update.SecretString = in.SecretString
+		}
+	}
+	if _, err := s.updateSecret(ctx, nil, update); err != nil {
+		return err
+	}
+	_, err := s.tagResource(ctx, nil, &tagResourceInput{SecretId: in.Name, Tags: in.Tags})
+	return err
 }
 
 // value generates a password and, if there is a template, puts it there under the key.
 func (g *generateSecretString) value() (string, error) {
 	in := &passwordInput{ExcludeCharacters: g.ExcludeCharacters, ExcludeLowercase: bool(g.ExcludeLowercase), ExcludeNumbers: bool(g.ExcludeNumbers),
 		ExcludePunctuation: bool(g.ExcludePunctuation), ExcludeUppercase: bool(g.ExcludeUppercase), IncludeSpace: bool(g.IncludeSpace),
-		RequireEachIncludedType: (*bool)(g.RequireEachIncludedType)}
-	if g.PasswordLength != "" {
-		n, err := strconv.Atoi(g.PasswordLength.String())
-		if err != nil {
-			return "", fmt.Errorf("GenerateSecretString: PasswordLength %q is not a whole number", g.PasswordLength)
-		}
-		in.PasswordLength = n
-	}
+		RequireEachIncludedType: (*bool)(g.RequireEachIncludedType), PasswordLength: int(g.PasswordLength)}
 	password, err := in.generate()
 	if err != nil || g.SecretStringTemplate == "" {
 		return password, err
@@ -103,27 +118,18 @@ func (g *generateSecretString) value() (string, error) {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html
 type resourcePolicyProperties struct {
 	SecretId          string
-	ResourcePolicy    json.RawMessage
-	BlockPublicPolicy boolean
+	ResourcePolicy    property.Document
+	BlockPublicPolicy property.Bool
 }
 
 func (s *Service) makeResourcePolicy(ctx context.Context, r stack.Resource) (stack.Made, error) {
 	var p resourcePolicyProperties
-	if err := strict(r, &p); err != nil {
+	if err := property.Decode(r, &p); err != nil {
 		return stack.Made{}, err
 	}
 	out, err := s.putResourcePolicy(ctx, nil, &policyInput{SecretId: p.SecretId, ResourcePolicy: string(p.ResourcePolicy), BlockPublicPolicy: bool(p.BlockPublicPolicy)})
 	if err != nil {
 		return stack.Made{}, err
 	}
-	return stack.Made{Ref: out.ARN, Att: map[string]string{"Id": out.ARN}}, nil
-}
-
-func strict(r stack.Resource, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(r.Properties))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("%s %s: %w", r.Type, r.LogicalID, err)
-	}
-	return nil
+	return made(out.ARN), nil
 }
