@@ -19,11 +19,12 @@ import (
 type Alarms struct {
 	constructs.Construct
 	Topic awssns.Topic
+	key   awskms.IKey
 }
 
 // NewAlarms makes the topic. With an email address, AWS asks its owner to confirm once.
 func NewAlarms(scope constructs.Construct, id string, key awskms.IKey, email string) Alarms {
-	a := Alarms{Construct: constructs.NewConstruct(scope, &id)}
+	a := Alarms{Construct: constructs.NewConstruct(scope, &id), key: key}
 	a.Topic = awssns.NewTopic(a.Construct, jsii.String("Topic"), &awssns.TopicProps{
 		TopicName: jsii.String("mayfly-alarms"), MasterKey: key, EnforceSSL: jsii.Bool(true),
 	})
@@ -44,6 +45,18 @@ func NewAlarms(scope constructs.Construct, id string, key awskms.IKey, email str
 		a.Topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(&email, nil))
 	}
 	return a
+}
+
+// GrantPublish lets a role raise an alarm itself. EventBridge needs one: it supports no conditions in a topic's policy, so
+// that a statement for it there would be one for everybody's rules.
+// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+func (a Alarms) GrantPublish(role awsiam.Role) {
+	allow(role, "RaiseAlarm", "sns:Publish", []*string{a.Topic.TopicArn()})
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:       jsii.String("EncryptAlarm"),
+		Actions:   jsii.Strings("kms:Decrypt", "kms:GenerateDataKey"),
+		Resources: &[]*string{a.key.KeyArn()},
+	}))
 }
 
 // Watch makes every alarm.

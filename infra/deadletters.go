@@ -32,6 +32,17 @@ func NewDeadLetters(scope constructs.Construct, id string, key awskms.IKey) Dead
 	}
 	d.Events = queue("Events", "mayfly-undelivered-events")
 	d.Ticks = queue("Ticks", "mayfly-undelivered-ticks")
+	// EventBridge writes dead letters as itself, not with the rule's role.
+	// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+	d.Events.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("KeepUndelivered"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{d.Events.QueueArn()},
+		Conditions: &map[string]any{"ArnLike": map[string]any{
+			"aws:SourceArn": arn(awscdk.Stack_Of(d.Construct), "events", "rule/mayfly-*"),
+		}},
+	}))
 	return d
 }
 

@@ -65,22 +65,26 @@ func (e Encryption) allowTables() {
 	}), nil)
 }
 
-// allowDeliveries lets EventBridge write dead letters, and EventBridge and CloudWatch publish alarms, on behalf of this
-// account.
+// allowDeliveries lets alarms of this account publish to the encrypted topic, and EventBridge write to the encrypted
+// dead-letter queue. EventBridge's call to KMS does not carry aws:SourceAccount or aws:SourceArn: with such a condition
+// every dead letter would be lost without a sign. The queue's own policy names the rules instead.
 // Source: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
 func (e Encryption) allowDeliveries() {
-	e.Key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid: jsii.String("DeliverEvents"),
-		Principals: &[]awsiam.IPrincipal{
-			awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil),
-			awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil),
-		},
-		Actions:   jsii.Strings("kms:Decrypt", "kms:GenerateDataKey*"),
-		Resources: jsii.Strings("*"),
-		Conditions: &map[string]any{"StringEquals": map[string]any{
-			"aws:SourceAccount": awscdk.Stack_Of(e.Construct).Account(),
-		}},
-	}), nil)
+	use := func(sid, service string, conditions *map[string]any) {
+		e.Key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:        &sid,
+			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(&service, nil)},
+			Actions:    jsii.Strings("kms:Decrypt", "kms:GenerateDataKey"),
+			Resources:  jsii.Strings("*"),
+			Conditions: conditions,
+		}), nil)
+	}
+	stack := awscdk.Stack_Of(e.Construct)
+	use("PublishAlarms", "cloudwatch.amazonaws.com", &map[string]any{
+		"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+		"ArnLike":      map[string]any{"aws:SourceArn": arn(stack, "cloudwatch", "alarm:mayfly-*")},
+	})
+	use("KeepUndelivered", "events.amazonaws.com", nil)
 }
 
 // arn is the ARN of something of this account and Region, known by name before it exists.

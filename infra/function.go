@@ -45,7 +45,6 @@ func NewFunction(scope constructs.Construct, folder string, log awslogs.LogGroup
 	}
 	f := &Function{Construct: constructs.NewConstruct(scope, &props.State), State: props.State}
 	f.role = awsiam.NewRole(f.Construct, jsii.String("Role"), &awsiam.RoleProps{
-		RoleName:    jsii.String("mayfly-" + name),
 		Description: jsii.String("Mayfly: what the function " + name + " may do"),
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})

@@ -63,7 +63,6 @@ func (m Machines) machine(id, name, file string, functions map[string]*Function,
 		return nil, err
 	}
 	role := awsiam.NewRole(m.Construct, jsii.String(id+"Role"), &awsiam.RoleProps{
-		RoleName:    &name,
 		Description: jsii.String("Mayfly: what the state machine " + name + " may do"),
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("states.amazonaws.com"), nil),
 	})
@@ -132,4 +131,9 @@ func placeholders(definition string) []string {
 func (m Machines) GrantDescribeRuns(f *Function) {
 	f.Allow("DescribeRuns", []string{"states:DescribeExecution"},
 		arn(awscdk.Stack_Of(m.Construct), "states", "execution:"+rotateMachine+":*"))
+}
+
+// GrantRespond lets a role hand events in.
+func (m Machines) GrantRespond(role awsiam.Role) {
+	allow(role, "StartRespond", "states:StartExecution", []*string{m.Respond.StateMachineArn()})
 }

@@ -25,7 +25,7 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)
 	alarms.Watch(functions, machines, deadLetters)
-	NewTriggers(stack, "Triggers", machines, deadLetters, alarms.Topic)
+	NewTriggers(stack, "Triggers", machines, deadLetters, alarms)
 	NewContracts(stack, "Contracts", functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
 	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
 	return stack, nil

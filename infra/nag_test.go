@@ -1,0 +1,80 @@
+package infra_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+)
+
+// accepted are the findings of cdk-nag's AwsSolutions pack that stay, each for a reason. A finding that is not here
+// fails the test, and so does a line here that finds nothing any more.
+var accepted = []struct{ rule, path, why string }{
+	{"AwsSolutions-S1", `Audit/Bucket/Resource`,
+		"Server access logs would need a second bucket without a lock, weaker than what it watches. Reads and writes of records " +
+			"are S3 data events in the account's CloudTrail, whose digest chain is the anchor of this one."},
+	{"AwsSolutions-SF1", `Machines/(Rotate|Respond)/Resource`,
+		"Every decision is an audit record of its own and Step Functions keeps each execution's history: logging all events " +
+			"again would cost more than the rotations."},
+	{"AwsSolutions-SF2", `Machines/(Rotate|Respond)/Resource`,
+		"A run is traced by its audit records, which are chained and complete; sampled traces add another store to protect."},
+	{"AwsSolutions-SQS3", `DeadLetters/(Events|Ticks)/Resource`,
+		"These are the dead-letter queues: of EventBridge's and Scheduler's targets, which the rule does not look at."},
+	{"AwsSolutions-IAM5[Resource::*]", `Machines/(Rotate|Respond)Role/DefaultPolicy/Resource`,
+		"Log delivery actions know no narrower resource: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html"},
+	{"AwsSolutions-IAM5[Resource::<AuditBucket.Arn>/audit/*]", `Functions/\w+/Role/DefaultPolicy/Resource`,
+		"Records of every secret lie below audit/."},
+	{"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:prod/*]",
+		`Functions/\w+/Role/DefaultPolicy/Resource`,
+		"Secrets end in six random characters and are as many as contracts: the environment is what bounds a role."},
+	{"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:mayfly-rotate:*]",
+		`Functions/AdmitRotation/Role/DefaultPolicy/Resource`,
+		"Executions get their names at run time; the machine is named."},
+}
+
+var logicalHash = regexp.MustCompile(`<(\w+?)[0-9A-F]{8}\.`)
+
+func TestNag(t *testing.T) {
+	app, stack := newStack(t, nil)
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Verbose: jsii.Bool(true), Reports: jsii.Bool(false)}), nil)
+	everything := assertions.Annotations_FromStack(stack)
+	met := make([]int, len(accepted))
+	findings := 0
+	for _, found := range []*[]*cxapi.SynthesisMessage{
+		everything.FindError(jsii.String("*"), assertions.Match_StringLikeRegexp(jsii.String(".*"))),
+		everything.FindWarning(jsii.String("*"), assertions.Match_StringLikeRegexp(jsii.String(".*"))),
+	} {
+		for _, m := range *found {
+			findings++
+			says := logicalHash.ReplaceAllString(fmt.Sprint(m.Entry.Data), "<$1.")
+			path := strings.TrimPrefix(*m.Id, "/Mayfly/")
+			known := false
+			for i, a := range accepted {
+				if strings.HasPrefix(says, a.rule+":") && regexp.MustCompile("^("+a.path+")$").MatchString(path) {
+					known = true
+					met[i]++
+				}
+			}
+			if !known {
+				t.Errorf("%s: %s", path, says)
+			}
+		}
+	}
+	for i, a := range accepted {
+		if met[i] == 0 {
+			t.Errorf("%s at %s is accepted and not found any more: take it off the list", a.rule, a.path)
+		}
+		if len(a.why) < 40 {
+			t.Errorf("%s at %s: say why", a.rule, a.path)
+		}
+	}
+	if findings == 0 {
+		t.Error("nothing found at all: the checks did not run")
+	}
+}

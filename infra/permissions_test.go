@@ -1,0 +1,146 @@
+package infra_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	contracts = "dynamodb:table/mayfly-contracts"
+	indexed   = contracts + " " + contracts + "/index/due " + contracts + "/index/lookup"
+	runs      = "dynamodb:table/mayfly-runs"
+	secrets   = "secretsmanager:secret:prod/*"
+	bucket    = "s3:mayfly-audit-000000000000-us-east-1"
+)
+
+// everyFunction may append to the audit trail and write its log.
+var everyFunction = []string{
+	"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
+	"logs:CreateLogStream logs:PutLogEvents on logs:log-group:/mayfly/audit:*",
+	"s3:GetObject s3:PutObject s3:PutObjectRetention on " + bucket + "/audit/*",
+	"s3:ListBucket on " + bucket,
+}
+
+// permissions is what each function may do beyond that: this table and the template are the same.
+var permissions = map[string][]string{
+	"resolve-trigger": {"dynamodb:GetItem dynamodb:Query on " + indexed},
+	"admit-rotation": {
+		"dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
+		"dynamodb:UpdateItem on " + runs,
+		"secretsmanager:DescribeSecret secretsmanager:ListSecretVersionIds on " + secrets,
+		"states:DescribeExecution on states:execution:mayfly-rotate:*",
+	},
+	"contain-secret": {"secretsmanager:GetSecretValue on " + secrets},
+	"create-secret": {
+		"secretsmanager:GetSecretValue on " + secrets,
+		"secretsmanager:PutSecretValue on " + secrets,
+	},
+	"set-secret":  {"secretsmanager:GetSecretValue on " + secrets},
+	"test-secret": {"secretsmanager:GetSecretValue on " + secrets},
+	"finish-secret": {
+		"dynamodb:UpdateItem on " + contracts,
+		"secretsmanager:DescribeSecret on " + secrets,
+		"secretsmanager:UpdateSecretVersionStage on " + secrets,
+	},
+	"propagate-secret": {},
+	"confirm-adoption": {"secretsmanager:GetSecretValue on " + secrets},
+	"revoke-secret":    {"secretsmanager:GetSecretValue on " + secrets},
+	"roll-back": {
+		"secretsmanager:DescribeSecret on " + secrets,
+		"secretsmanager:GetSecretValue on " + secrets,
+	},
+	"close-run": {
+		"dynamodb:UpdateItem on " + contracts,
+		"dynamodb:UpdateItem on " + runs,
+		"secretsmanager:DescribeSecret on " + secrets,
+		"secretsmanager:TagResource on " + secrets,
+		"secretsmanager:UpdateSecretVersionStage on " + secrets,
+	},
+	"apply-contracts": {
+		"dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + indexed,
+		"secretsmanager:CreateSecret on " + secrets,
+		"secretsmanager:DescribeSecret on " + secrets,
+		"secretsmanager:TagResource on " + secrets,
+	},
+}
+
+func TestFunctionsMayDoExactlyThis(t *testing.T) {
+	made := synthesized()
+	functions := made.all("AWS::Lambda::Function", "FunctionName")
+	if len(functions) != len(permissions) {
+		t.Errorf("%d functions, the table has %d", len(functions), len(permissions))
+	}
+	for name, more := range permissions {
+		want := slices.Concat(everyFunction, more)
+		slices.Sort(want)
+		got := made.roleStatements(t, functions["mayfly-"+name].Properties["Role"])
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s may do something else (- table, + template):\n%s", name, diff)
+		}
+	}
+}
+
+// Whoever decides which version is current never sees a value (design: no function does both).
+func TestNoFunctionBothReadsValuesAndMovesLabels(t *testing.T) {
+	made := synthesized()
+	readers, movers := 0, 0
+	for name, f := range made.all("AWS::Lambda::Function", "FunctionName") {
+		may := strings.Join(made.roleStatements(t, f.Properties["Role"]), "\n")
+		reads, moves := strings.Contains(may, "GetSecretValue"), strings.Contains(may, "UpdateSecretVersionStage")
+		if reads && moves {
+			t.Errorf("%s both reads values and moves labels:\n%s", name, may)
+		}
+		if reads {
+			readers++
+		}
+		if moves {
+			movers++
+		}
+		if strings.Contains(may, "secretsmanager:*") || strings.Contains(may, "on *") {
+			t.Errorf("%s has a permission that names neither action nor resource:\n%s", name, may)
+		}
+	}
+	if readers == 0 || movers == 0 {
+		t.Errorf("%d functions read and %d move labels: this test looks at the wrong thing", readers, movers)
+	}
+}
+
+func TestEachFunctionHasARoleOfItsOwn(t *testing.T) {
+	made := synthesized()
+	owner := map[string]string{}
+	for name, f := range made.all("AWS::Lambda::Function", "FunctionName") {
+		role := made.text(f.Properties["Role"])
+		if other, taken := owner[role]; taken {
+			t.Errorf("%s and %s share %s", name, other, role)
+		}
+		owner[role] = name
+	}
+}
+
+func TestMachinesMayDoExactlyThis(t *testing.T) {
+	made := synthesized()
+	// Log delivery is managed per account, which AWS offers no narrower resource for:
+	// https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+	const logs = "logs:CreateLogDelivery logs:GetLogDelivery logs:UpdateLogDelivery logs:DeleteLogDelivery " +
+		"logs:ListLogDeliveries logs:PutResourcePolicy logs:DescribeResourcePolicies logs:DescribeLogGroups on *"
+	steps := []string{"admit-rotation", "close-run", "confirm-adoption", "contain-secret", "create-secret", "finish-secret",
+		"propagate-secret", "revoke-secret", "roll-back", "set-secret", "test-secret"}
+	for i, s := range steps {
+		steps[i] = "lambda:function:mayfly-" + s
+	}
+	for name, want := range map[string][]string{
+		"mayfly-rotate": {"lambda:InvokeFunction on " + strings.Join(steps, " "), logs},
+		"mayfly-respond": {
+			"lambda:InvokeFunction on lambda:function:mayfly-resolve-trigger", logs,
+			"states:StartExecution on states:stateMachine:mayfly-rotate",
+		},
+	} {
+		machine := made.the(t, "AWS::StepFunctions::StateMachine", "StateMachineName", name)
+		if diff := cmp.Diff(want, made.roleStatements(t, machine.Properties["RoleArn"])); diff != "" {
+			t.Errorf("%s may do something else (- want, + template):\n%s", name, diff)
+		}
+	}
+}
