@@ -31,7 +31,7 @@ func (l *Log) Find(ctx context.Context, environment, secret string) (Head, error
 		if err != nil {
 			return Head{}, err
 		}
-		return HeadOf(rec), nil
+		return headOf(rec, date), nil
 	}
 	return Head{}, nil
 }

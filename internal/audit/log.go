@@ -39,10 +39,11 @@ const maxConflicts = 64
 
 // Append writes rec behind head and returns the new head.
 //
-// The rule that makes a fork impossible: record n+1 lies in the partition of the date of record n's time, whatever the
-// clock says, and only a "sealed" record may be younger than its partition. So every writer that believes in the same head
-// competes for the same key, and S3's conditional put lets one of them win. Who loses reads the winner and appends after
-// it. A record that is already there with rec's id is rec itself, written by an attempt whose answer was lost.
+// The rule that makes a fork impossible: where record n+1 lies follows from record n alone, never from a clock. It is the
+// partition of record n, or of the date of its time if that is later; and only a "sealed" record may be younger than its
+// partition. So every writer that believes in the same head competes for the same key, and S3's conditional put lets one of
+// them win. Who loses reads the winner and appends after it. A record that is already there with rec's id is rec itself,
+// written by an attempt whose answer was lost.
 //
 // Errors are AuditUnavailable: the record is not known to be there, and the step must not proceed.
 func (l *Log) Append(ctx context.Context, head Head, rec Record) (Head, error) {
@@ -61,14 +62,17 @@ func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
 	}
 	for range maxConflicts {
 		next := rec
-		if head.Date != "" && dateOf(rec.Time) > head.Date {
+		switch date := dateOf(rec.Time); {
+		case head.Date == "":
+			head.Date = date
+		case date > head.Date:
 			next = sealOf(rec)
 		}
 		stored, err := l.put(ctx, head, next)
 		if err != nil {
 			return head, err
 		}
-		head = HeadOf(stored)
+		head = headOf(stored, head.Date)
 		if stored.ID == rec.ID {
 			return head, nil
 		}
@@ -93,15 +97,11 @@ func (l *Log) put(ctx context.Context, head Head, rec Record) (Record, error) {
 	if err != nil {
 		return rec, err
 	}
-	date := head.Date
-	if date == "" {
-		date = dateOf(rec.Time)
-	}
 	at, err := time.Parse(time.RFC3339, rec.Time)
 	if err != nil {
 		return rec, err
 	}
-	key := Key(rec.Environment, date, rec.Secret, rec.Seq)
+	key := Key(rec.Environment, head.Date, rec.Secret, rec.Seq)
 	_, err = l.S3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &l.Bucket, Key: &key, Body: bytes.NewReader(body), ContentType: aws.String("application/json"),
 		IfNoneMatch: aws.String("*"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,

@@ -106,15 +106,18 @@ func Read(object []byte) (Record, error) {
 type Head struct {
 	Seq  int64  `json:"seq"`
 	Hash string `json:"hash"`
-	Date string `json:"date"` // YYYY-MM-DD of the head record's time: the partition of the record that follows it
+	Date string `json:"date"` // YYYY-MM-DD: the partition of the record that follows
 }
 
-// HeadOf makes a head of the last record.
-func HeadOf(r Record) Head { return Head{Seq: r.Seq, Hash: r.Hash, Date: dateOf(r.Time)} }
+// headOf makes a head of the last record and the partition that it lies in. Partitions never go back, even where a writer's
+// clock does.
+func headOf(r Record, partition string) Head {
+	return Head{Seq: r.Seq, Hash: r.Hash, Date: max(partition, dateOf(r.Time))}
+}
 
 func dateOf(rfc3339 string) string { date, _, _ := strings.Cut(rfc3339, "T"); return date }
 
-// Key is where record seq of a secret lies when the record before it carries date.
+// Key is where record seq of a secret lies.
 func Key(environment, date, secret string, seq int64) string {
 	return fmt.Sprintf("%s%s/%012d.json", partition(environment, date), contract.Slug(secret), seq)
 }

@@ -116,6 +116,6 @@ func (v *verification) object(ctx context.Context, environment, date, key string
 	if c.Records++; c.From == "" {
 		c.From = rec.Time
 	}
-	c.To, c.Head, c.head = rec.Time, rec.Hash, HeadOf(rec)
+	c.To, c.Head, c.head = rec.Time, rec.Hash, headOf(rec, date)
 	return nil
 }
