@@ -19,8 +19,11 @@ import (
 
 func client(t *testing.T) *sm.Client {
 	t.Helper()
-	return sm.NewFromConfig(stacktest.Serve(t, secretsmanager.New(stack.NewClock())))
+	return sm.NewFromConfig(stacktest.Serve(t, secretsmanager.New(stack.NewClock())), once)
 }
+
+// once keeps the SDK from retrying: it takes LimitExceededException for throttling and would wait.
+func once(o *sm.Options) { o.RetryMaxAttempts = 1 }
 
 // bench is one secret and short names for its versions.
 type bench struct {
@@ -218,7 +221,7 @@ func TestDescribe(t *testing.T) {
 	stacktest.Local(t)
 	clock := stack.NewClock()
 	server := stacktest.Start(t, clock, secretsmanager.New(clock))
-	c := sm.NewFromConfig(server.Config)
+	c := sm.NewFromConfig(server.Config, once)
 	ctx := t.Context()
 	_, err := c.CreateSecret(ctx, &sm.CreateSecretInput{Name: aws.String("prod/a"), Description: aws.String("d"), SecretString: aws.String("x"),
 		Tags: []types.Tag{{Key: aws.String("mayfly:owner"), Value: aws.String("payments")}}})

@@ -69,7 +69,7 @@ func TestVersionQuota(t *testing.T) {
 	stacktest.Local(t)
 	clock := stack.NewClock()
 	server := stacktest.Start(t, clock, secretsmanager.New(clock))
-	b := newBench(t, sm.NewFromConfig(server.Config))
+	b := newBench(t, sm.NewFromConfig(server.Config, once))
 	ok(t, b.create("v1"))
 	for i := 2; i <= 100; i++ {
 		ok(t, b.put(fmt.Sprintf("v%d", i), "a"))
@@ -101,7 +101,7 @@ func TestDeletion(t *testing.T) {
 	stacktest.Local(t)
 	clock := stack.NewClock()
 	server := stacktest.Start(t, clock, secretsmanager.New(clock))
-	b := newBench(t, sm.NewFromConfig(server.Config))
+	b := newBench(t, sm.NewFromConfig(server.Config, once))
 	ctx := t.Context()
 	ok(t, b.create("v1"))
 	remove := func(in *sm.DeleteSecretInput) error {

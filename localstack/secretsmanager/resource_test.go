@@ -20,7 +20,7 @@ func TestEvents(t *testing.T) {
 	var events []string
 	service.Emit = func(_ context.Context, event []byte) { events = append(events, string(event)) }
 	server := stacktest.Start(t, clock, service)
-	b := newBench(t, sm.NewFromConfig(server.Config))
+	b := newBench(t, sm.NewFromConfig(server.Config, once))
 	ok(t, b.create("v1"))
 	ok(t, b.put("v2", "value v2", "AWSPENDING"))
 	ok(t, b.move("AWSCURRENT", "v2", "v1"))
@@ -36,7 +36,7 @@ func TestResources(t *testing.T) {
 	stacktest.Local(t)
 	clock := stack.NewClock()
 	service := secretsmanager.New(clock)
-	c := sm.NewFromConfig(stacktest.Start(t, clock, service).Config)
+	c := sm.NewFromConfig(stacktest.Start(t, clock, service).Config, once)
 	make := service.Resources()
 	made, err := make["AWS::SecretsManager::Secret"](t.Context(), stack.Resource{LogicalID: "S", Type: "AWS::SecretsManager::Secret", Properties: []byte(
 		`{"Name":"prod/a","GenerateSecretString":{"PasswordLength":"20","ExcludePunctuation":"true","SecretStringTemplate":"{\"username\":\"a\"}","GenerateStringKey":"password"}}`)})
