@@ -96,6 +96,7 @@ func (a Audit) countRecords(metric, pattern string) {
 // GrantAppend lets a function append records to the chain: read the head, put the next record with its own lock. It
 // cannot replace one (If-None-Match, and versions are locked anyway).
 func (a Audit) GrantAppend(f *Function) {
+	f.Set(env.Account, awscdk.Stack_Of(a.Construct).Account())
 	f.Set(env.AuditBucket, a.Bucket.BucketName())
 	f.Set(env.RetentionDays, jsii.String(fmt.Sprint(a.days)))
 	f.Allow("AppendAudit", []string{"s3:GetObject", "s3:PutObject", "s3:PutObjectRetention"},

@@ -62,6 +62,11 @@ func (a Authority) GrantTag(functions ...*Function) {
 	}
 }
 
+// GrantAbsolve lets a function take the mark "compromised" off a secret.
+func (a Authority) GrantAbsolve(f *Function) {
+	f.Allow("TakeOffMark", []string{"secretsmanager:UntagResource"}, a.secrets...)
+}
+
 // GrantCreate lets a function make the secrets that contracts ask for. It generates their first value and cannot read
 // any.
 func (a Authority) GrantCreate(f *Function) {

@@ -54,7 +54,11 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		"apply-contracts": {table, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
 	}
 	for name := range permissions {
-		want := map[string]string{"MAYFLY_AUDIT_BUCKET": "mayfly-audit-000000000000-us-east-1", "MAYFLY_RETENTION_DAYS": "400"}
+		want := map[string]string{
+			"MAYFLY_ACCOUNT":        "000000000000",
+			"MAYFLY_AUDIT_BUCKET":   "mayfly-audit-000000000000-us-east-1",
+			"MAYFLY_RETENTION_DAYS": "400",
+		}
 		for _, pair := range more[name] {
 			key, value, _ := strings.Cut(pair, "=")
 			want[key] = value

@@ -70,8 +70,9 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	authority.GrantRead(fs.ContainSecret, fs.CreateSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack)
 	authority.GrantPropose(fs.CreateSecret)
 	authority.GrantMoveLabels(fs.FinishSecret, fs.CloseRun)
-	authority.GrantDescribe(fs.FinishSecret, fs.CloseRun, fs.RollBack, fs.ApplyContracts)
+	authority.GrantDescribe(fs.FinishSecret, fs.RollBack, fs.ApplyContracts)
 	authority.GrantTag(fs.CloseRun, fs.ApplyContracts)
+	authority.GrantAbsolve(fs.CloseRun)
 	authority.GrantCreate(fs.ApplyContracts)
 
 	machines.GrantDescribeRuns(fs.AdmitRotation)

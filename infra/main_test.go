@@ -17,16 +17,18 @@ import (
 	"github.com/mayfly-secrets/mayfly/infra"
 )
 
-// built stands for build/functions: folders with a bootstrap each, and the compiled contracts. The CDK only hashes them.
-var built string
+// scratch is where apps write; built, in it, stands for build/functions: folders with a bootstrap each, and the compiled
+// contracts. The CDK only hashes them.
+var scratch, built string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		var err error
-		if built, err = os.MkdirTemp("", "functions"); err != nil {
+		if scratch, err = os.MkdirTemp("", "infra"); err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(built)
+		defer os.RemoveAll(scratch)
+		built = filepath.Join(scratch, "functions")
 		defer jsii.Close()
 		for name := range permissions {
 			write(filepath.Join(built, name, "bootstrap"), name)
@@ -56,7 +58,11 @@ func newStack(t testing.TB, context map[string]any) (awscdk.App, awscdk.Stack) {
 	for k, v := range context {
 		all[k] = v
 	}
-	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Context: &all})
+	out, err := os.MkdirTemp(scratch, "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Context: &all, Outdir: &out})
 	settings, err := infra.ReadSettings(app.Node())
 	if err != nil {
 		t.Fatal(err)

@@ -55,8 +55,8 @@ var permissions = map[string][]string{
 	"close-run": {
 		"dynamodb:UpdateItem on " + contracts,
 		"dynamodb:UpdateItem on " + runs,
-		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:TagResource on " + secrets,
+		"secretsmanager:UntagResource on " + secrets,
 		"secretsmanager:UpdateSecretVersionStage on " + secrets,
 	},
 	"apply-contracts": {
