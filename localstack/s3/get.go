@@ -81,8 +81,9 @@ func (v *version) describe() http.Header {
 	h.Set("Content-Type", v.contentType)
 	h.Set("Last-Modified", httpDate(v.modified))
 	h.Set("Accept-Ranges", "bytes")
+	// S3 answers metadata names in lower case; Set would capitalise them, and some clients show what they get.
 	for key, value := range v.metadata {
-		h.Set("x-amz-meta-"+key, value)
+		h["x-amz-meta-"+key] = []string{value}
 	}
 	v.name(h)
 	v.encrypted(h)

@@ -43,6 +43,22 @@ func after(key, marker, delimiter string) bool {
 	return key > marker
 }
 
+// objectListing is the answer of ListObjectsV2 while it is being filled.
+type objectListing struct {
+	XMLName               xml.Name `xml:"ListBucketResult"`
+	Xmlns                 string   `xml:"xmlns,attr"`
+	Name, Prefix          string
+	Delimiter             string `xml:",omitempty"`
+	StartAfter            string `xml:",omitempty"`
+	ContinuationToken     string `xml:",omitempty"`
+	NextContinuationToken string `xml:",omitempty"`
+	EncodingType          string `xml:",omitempty"`
+	KeyCount, MaxKeys     int
+	IsTruncated           bool
+	Contents              []contentXML
+	CommonPrefixes        []prefixXML
+}
+
 // listObjectsV2: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (s *Service) listObjectsV2(r *request) (stack.Reply, error) {
 	if r.query.Get("list-type") != "2" {
@@ -52,31 +68,19 @@ func (s *Service) listObjectsV2(r *request) (stack.Reply, error) {
 	if err != nil {
 		return stack.Reply{}, err
 	}
-	prefix, delimiter := r.query.Get("prefix"), r.query.Get("delimiter")
-	marker, started := r.query.Get("start-after"), false
-	if token := r.query.Get("continuation-token"); token != "" {
+	start, delimiter, token := r.query.Get("start-after"), r.query.Get("delimiter"), r.query.Get("continuation-token")
+	begun := func(key string) bool { return key > start }
+	if token != "" {
 		raw, err := base64.URLEncoding.DecodeString(token)
 		if err != nil {
 			return stack.Reply{}, invalid("The continuation token provided is incorrect")
 		}
-		marker, started = string(raw), true
+		// start-after is a plain key; only a continuation may stand for a whole group.
+		begun = func(key string) bool { return after(key, string(raw), delimiter) }
 	}
-	out := struct {
-		XMLName               xml.Name `xml:"ListBucketResult"`
-		Xmlns                 string   `xml:"xmlns,attr"`
-		Name, Prefix          string
-		Delimiter             string `xml:",omitempty"`
-		StartAfter            string `xml:",omitempty"`
-		ContinuationToken     string `xml:",omitempty"`
-		NextContinuationToken string `xml:",omitempty"`
-		EncodingType          string `xml:",omitempty"`
-		KeyCount, MaxKeys     int
-		IsTruncated           bool
-		Contents              []contentXML
-		CommonPrefixes        []prefixXML
-	}{
-		Xmlns: namespace, Name: r.bucket, Prefix: r.encode(prefix), Delimiter: r.encode(delimiter), MaxKeys: limit,
-		StartAfter: r.encode(r.query.Get("start-after")), ContinuationToken: r.query.Get("continuation-token"), EncodingType: r.query.Get("encoding-type"),
+	out := &objectListing{
+		Xmlns: namespace, Name: r.bucket, Prefix: r.encode(r.query.Get("prefix")), Delimiter: r.encode(delimiter), MaxKeys: limit,
+		StartAfter: r.encode(start), ContinuationToken: token, EncodingType: r.query.Get("encoding-type"),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,28 +88,32 @@ func (s *Service) listObjectsV2(r *request) (stack.Reply, error) {
 	if err != nil {
 		return stack.Reply{}, err
 	}
+	out.fill(b, r, begun)
+	return xmlReply(out)
+}
+
+// fill lists the live keys for which begun holds, until the listing is full.
+func (l *objectListing) fill(b *bucket, r *request, begun func(key string) bool) {
+	prefix, delimiter := r.query.Get("prefix"), r.query.Get("delimiter")
 	last, seen := "", ""
 	for _, key := range b.names() {
 		v := b.live(key)
-		// start-after is a plain key; only a continuation may point at a whole group.
-		past := key > marker
-		if started {
-			past = after(key, marker, delimiter)
-		}
-		if v == nil || !strings.HasPrefix(key, prefix) || !past {
+		if v == nil || !strings.HasPrefix(key, prefix) || !begun(key) {
 			continue
 		}
 		common, grouped := group(key, prefix, delimiter)
 		if grouped && common == seen {
 			continue
 		}
-		if out.KeyCount == limit {
-			out.IsTruncated = limit > 0
-			break
+		if l.KeyCount == l.MaxKeys {
+			if l.MaxKeys > 0 {
+				l.IsTruncated, l.NextContinuationToken = true, base64.URLEncoding.EncodeToString([]byte(last))
+			}
+			return
 		}
-		out.KeyCount++
+		l.KeyCount++
 		if grouped {
-			out.CommonPrefixes = append(out.CommonPrefixes, prefixXML{r.encode(common)})
+			l.CommonPrefixes = append(l.CommonPrefixes, prefixXML{r.encode(common)})
 			seen, last = common, common
 			continue
 		}
@@ -113,13 +121,9 @@ func (s *Service) listObjectsV2(r *request) (stack.Reply, error) {
 		if r.query.Get("fetch-owner") == "true" {
 			c.Owner = theOwner()
 		}
-		out.Contents = append(out.Contents, c)
+		l.Contents = append(l.Contents, c)
 		last = key
 	}
-	if out.IsTruncated {
-		out.NextContinuationToken = base64.URLEncoding.EncodeToString([]byte(last))
-	}
-	return xmlReply(out)
 }
 
 type versionXML struct {

@@ -95,8 +95,8 @@ func (s *Service) Serve(ctx context.Context, call *stack.Call) stack.Reply {
 	return reply
 }
 
-// Fail writes an error in S3's XML form. Header fields of the error (Fields values of type http.Header) go to the
-// answer's headers, the others become elements.
+// Fail writes an error in S3's XML form. A field of the error that is an http.Header goes to the answer's headers,
+// every other one becomes an element.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 func (s *Service) Fail(err error) stack.Reply {
 	var e *stack.Error
