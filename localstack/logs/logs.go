@@ -1,7 +1,7 @@
 // Package logs is Amazon CloudWatch Logs as far as functions, the audit log and its readers need it, over AWS JSON 1.1.
 //
 // Operations: CreateLogGroup, CreateLogStream, DescribeLogGroups, DescribeLogStreams, PutLogEvents, GetLogEvents,
-// FilterLogEvents (filter patterns in package file pattern.go), PutRetentionPolicy, TagResource. Metric filters come from
+// FilterLogEvents (filter patterns: see parsePattern), PutRetentionPolicy, TagResource. Metric filters come from
 // templates and are evaluated on every event.
 //
 // Differences from AWS, all because callers' clocks stay behind when the stack's clock is advanced: an event is accepted
