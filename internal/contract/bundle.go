@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 
@@ -71,6 +72,9 @@ func Read(data []byte) (Bundle, error) {
 	var file compiled
 	if err := d.Decode(&file); err != nil {
 		return Bundle{}, fault.Wrap(err, fault.ContractInvalid, "the compiled contracts do not parse; compile them again")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Bundle{}, fault.New(fault.ContractInvalid, "something follows the compiled contracts; compile them again")
 	}
 	b := Bundle{Commit: file.Commit, Services: file.Services}
 	for _, s := range file.Contracts {

@@ -58,7 +58,7 @@ func parse(file string, data []byte) *document {
 		d.report("", "empty", "the file is empty", "write a contract in it, or remove it")
 		return d
 	case len(bodies) > 1:
-		d.at(tokenPlace(bodies[1].Body.GetToken()), "many-documents", "the file holds more than one document", "give each its own file")
+		d.at(start(bodies[1].Body), "many-documents", "the file holds more than one document", "give each its own file")
 	}
 	value, ok := d.walk(bodies[0].Body, "", 0).(map[string]any)
 	if !ok {
@@ -159,11 +159,21 @@ func keyOf(pointer string) string { return pointer + "~" }
 
 func (d *document) note(pointer string, node ast.Node) {
 	if node != nil && node.GetToken() != nil {
-		d.places[pointer] = tokenPlace(node.GetToken())
+		d.places[pointer] = start(node)
 	}
-	if m, ok := node.(*ast.MappingNode); ok && len(m.Values) > 0 {
-		d.places[pointer] = tokenPlace(m.Values[0].Key.GetToken())
+}
+
+// start is where a reader sees a value begin: for a mapping, at its first key and not at the colon behind it.
+func start(node ast.Node) place {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		if len(n.Values) > 0 {
+			return tokenPlace(n.Values[0].Key.GetToken())
+		}
+	case *ast.MappingValueNode:
+		return tokenPlace(n.Key.GetToken())
 	}
+	return tokenPlace(node.GetToken())
 }
 
 func tokenPlace(t *token.Token) place {
@@ -192,26 +202,48 @@ func (d *document) report(pointer, code, message, do string) {
 	d.problems[len(d.problems)-1].pointer = pointer
 }
 
-// concealed is report for a member that has no business in a contract: it may be a password, and lint's output goes to
-// build logs, so the excerpt ends at the member's key.
-func (d *document) concealed(pointer, code, message, do string) {
-	key := d.find(keyOf(pointer))
-	d.at(key, code, message, do)
-	p := &d.problems[len(d.problems)-1]
-	p.pointer = pointer
-	if line := []rune(p.Excerpt); key.column >= 1 && key.column-1+len([]rune(key.text)) < len(line) {
-		p.Excerpt = string(line[:key.column-1+len([]rune(key.text))]) + ": …"
+func (d *document) at(p place, code, message, do string) {
+	d.problems = append(d.problems, Problem{
+		File: d.file, Line: p.line, Column: p.column, Code: code, Message: message, Do: do, pointer: "?",
+	})
+}
+
+// conceal is report, at its key, for a member that has no business in a contract: what it holds may be a password, and
+// lint's output goes to build logs, so that no excerpt shows it.
+func (d *document) conceal(pointer, code, message, do string) {
+	d.at(d.find(keyOf(pointer)), code, message, do)
+	d.problems[len(d.problems)-1].pointer = pointer
+	for at, p := range d.places {
+		if (at == pointer || strings.HasPrefix(at, pointer+"/")) && p != d.places[keyOf(at)] {
+			d.mask(p)
+		}
 	}
 }
 
-func (d *document) at(p place, code, message, do string) {
-	line := ""
-	if p.line >= 1 && p.line <= len(d.lines) {
-		line = strings.TrimRight(d.lines[p.line-1], "\r")
+// mask overwrites a scalar in the source lines, letter by letter, so that columns stay what they are.
+func (d *document) mask(p place) {
+	if p.line < 1 || p.line > len(d.lines) {
+		return
 	}
-	d.problems = append(d.problems, Problem{
-		File: d.file, Line: p.line, Column: p.column, Excerpt: line, Code: code, Message: message, Do: do, pointer: "?",
-	})
+	line := []rune(d.lines[p.line-1])
+	from := max(0, p.column-1)
+	to := from + len([]rune(p.text))
+	if from < len(line) && (line[from] == '"' || line[from] == '\'') {
+		to = len(line) // escapes may make what is written longer than what is meant
+	}
+	for i := from; i < min(to, len(line)); i++ {
+		line[i] = '*'
+	}
+	d.lines[p.line-1] = string(line)
+}
+
+// excerpts shows each problem's source line, as it is in the end.
+func (d *document) excerpts() {
+	for i := range d.problems {
+		if n := d.problems[i].Line; n >= 1 && n <= len(d.lines) {
+			d.problems[i].Excerpt = strings.TrimRight(d.lines[n-1], "\r")
+		}
+	}
 }
 
 // escape writes one segment of a JSON pointer (RFC 6901).

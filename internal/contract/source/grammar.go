@@ -85,7 +85,7 @@ func (g grammar) unknown(d *document, pointer, name, schemaURL string) {
 	if meant := spelling.Nearest(name, known); meant != "" {
 		do = "did you mean " + meant + "?"
 	}
-	d.concealed(pointer+"/"+escape(name), "unknown-field", fmt.Sprintf("%q is not a field here", name), do)
+	d.conceal(pointer+"/"+escape(name), "unknown-field", fmt.Sprintf("%q is not a field here", name), do)
 }
 
 // missing says what a contract lacks; without expiry or trigger it is no contract at all, and says so.

@@ -52,6 +52,7 @@ func Load(fsys fs.FS) (contract.Bundle, Problems) {
 		}
 	}
 	for _, d := range append(declared, written...) {
+		d.excerpts()
 		l.problems = append(l.problems, d.problems...)
 	}
 	l.problems.sort()
@@ -192,7 +193,7 @@ func (d *document) meaning(c contract.Contract, services []contract.Service) {
 		switch {
 		case d.problems.about(p.Path):
 		case p.Code == contract.ValueInContract:
-			d.concealed(p.Path, p.Code, p.Message, p.Do)
+			d.conceal(p.Path, p.Code, p.Message, p.Do)
 		default:
 			d.report(p.Path, p.Code, p.Message, p.Do)
 		}
