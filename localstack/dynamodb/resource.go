@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
@@ -116,7 +118,8 @@ func (s *Service) makeGlobalTable(_ context.Context, r stack.Resource) (stack.Ma
 	})
 }
 
-// make puts the table there. Without a name it takes the logical id, where AWS would make one up.
+// make puts the table there, or changes in place the one that it made before. Without a name the table takes the
+// logical id, where AWS would make one up.
 func (s *Service) make(r stack.Resource, p tableProperties) (stack.Made, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,18 +130,24 @@ func (s *Service) make(r stack.Resource, p tableProperties) (stack.Made, error) 
 	if err != nil {
 		return stack.Made{}, fmt.Errorf("%s (%s): %w", r.LogicalID, r.Type, err)
 	}
-	if _, taken := s.tables[p.TableName]; taken {
-		return stack.Made{}, fmt.Errorf("%s (%s): table %s already exists", r.LogicalID, r.Type, p.TableName)
+	t.resource = r.LogicalID
+	if before, ok := s.tables[p.TableName]; ok {
+		if err := t.inherit(before); err != nil {
+			return stack.Made{}, fmt.Errorf("%s (%s): %w", r.LogicalID, r.Type, err)
+		}
 	}
 	t.protected = bool(p.DeletionProtectionEnabled)
-	if p.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled {
-		t.recovery = t.created
+	switch enabled := p.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled; {
+	case !bool(enabled):
+		t.recovery = time.Time{}
+	case t.recovery.IsZero():
+		t.recovery = s.now()
 	}
 	if p.TimeToLiveSpecification.Enabled {
 		t.ttl = p.TimeToLiveSpecification.AttributeName
 	}
 	if p.SSESpecification.SSEEnabled {
-		t.encryption = "KMS"
+		t.encryption = &encryptionDescription{Status: "ENABLED", SSEType: "KMS", KMSMasterKeyArn: p.SSESpecification.KMSMasterKeyId}
 	}
 	made := stack.Made{Ref: p.TableName, Att: map[string]string{"Arn": t.arn(), "TableId": t.id()}}
 	if p.StreamSpecification != nil {
@@ -147,4 +156,21 @@ func (s *Service) make(r stack.Resource, p tableProperties) (stack.Made, error) 
 	}
 	s.tables[p.TableName] = t
 	return made, nil
+}
+
+// inherit takes over the items of the table that the same resource was before. What AWS would replace the table for,
+// its key, cannot change under the same name; indexes and settings can.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+func (t *table) inherit(before *table) error {
+	if before.resource != t.resource {
+		return fmt.Errorf("table %s already exists", t.schema.TableName)
+	}
+	if !slices.Equal(before.key(), t.key()) {
+		return fmt.Errorf("the key of table %s cannot change in place: give the table another name", t.schema.TableName)
+	}
+	t.created, t.recovery = before.created, before.recovery
+	for _, e := range before.main.entries {
+		t.replace(nil, e.item)
+	}
+	return nil
 }

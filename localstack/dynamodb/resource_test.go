@@ -98,3 +98,39 @@ func TestTemplatesRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestTemplateChangesATableInPlace(t *testing.T) {
+	stacktest.Local(t)
+	service := local.New(stack.NewClock())
+	deploy := func(logicalID, properties string) error {
+		_, err := service.Resources()["AWS::DynamoDB::Table"](t.Context(), stack.Resource{LogicalID: logicalID, Type: "AWS::DynamoDB::Table", Properties: json.RawMessage(properties)})
+		return err
+	}
+	if err := deploy("Contracts", tableTemplate); err != nil {
+		t.Fatal(err)
+	}
+	b := bench{t, dynamodb.NewFromConfig(stacktest.Serve(t, service)), "mayfly-contracts"}
+	b.put(`{"pk":{"S":"a"},"sk":{"S":"b"},"due":{"N":"1"}}`)
+	changed := strings.Replace(strings.Replace(tableTemplate, `"IndexName": "due"`, `"IndexName": "later"`, 1), `"TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": true},`, "", 1)
+	if err := deploy("Contracts", changed); err != nil {
+		t.Fatal(err)
+	}
+	out, err := b.Query(t.Context(), &dynamodb.QueryInput{TableName: &b.table, IndexName: aws.String("later"), KeyConditionExpression: aws.String("sk = :s"), ExpressionAttributeValues: doc(`{":s":{"S":"b"}}`)})
+	if err != nil || out.Count != 1 {
+		t.Errorf("the new index: %+v, %v", out, err)
+	}
+	ttl, err := b.DescribeTimeToLive(t.Context(), &dynamodb.DescribeTimeToLiveInput{TableName: &b.table})
+	if err != nil || ttl.TimeToLiveDescription.TimeToLiveStatus != types.TimeToLiveStatusDisabled {
+		t.Errorf("time to live %+v, %v", ttl, err)
+	}
+	if err := deploy("Other", changed); err == nil || !strings.Contains(err.Error(), "already exists") {
+		t.Errorf("another resource of the same name: %v", err)
+	}
+	swapped := strings.NewReplacer(`"AttributeName": "pk", "KeyType": "HASH"`, `"AttributeName": "sk", "KeyType": "HASH"`, `"AttributeName": "sk", "KeyType": "RANGE"`, `"AttributeName": "pk", "KeyType": "RANGE"`).Replace(tableTemplate)
+	if err := deploy("Contracts", swapped); err == nil || !strings.Contains(err.Error(), "cannot change in place") {
+		t.Errorf("another key: %v", err)
+	}
+	if b.get(`{"pk":{"S":"a"},"sk":{"S":"b"}}`) == nil {
+		t.Error("the item is gone")
+	}
+}

@@ -19,7 +19,8 @@ type table struct {
 	ttl        string // attribute, "" while time to live is off
 	nextSweep  time.Time
 	streamView string
-	encryption string // SSEType, "" for DynamoDB's own key
+	encryption *encryptionDescription // nil for DynamoDB's own key
+	resource   string                 // logical id in the template that made the table, "" for CreateTable
 }
 
 func newTable(s schema, now time.Time) (*table, error) {

@@ -48,8 +48,11 @@ type description struct {
 
 type (
 	billing               struct{ BillingMode string }
-	encryptionDescription struct{ Status, SSEType string }
-	streamDescription     struct {
+	encryptionDescription struct {
+		Status, SSEType string
+		KMSMasterKeyArn string `json:",omitempty"`
+	}
+	streamDescription struct {
 		StreamEnabled  bool
 		StreamViewType string
 	}
@@ -82,7 +85,7 @@ func (s *Service) createTable(in *createTableInput) (*tableOutput, error) {
 	}
 	t.protected = in.DeletionProtectionEnabled
 	if in.SSESpecification != nil && in.SSESpecification.Enabled {
-		t.encryption = "KMS"
+		t.encryption = &encryptionDescription{Status: "ENABLED", SSEType: "KMS", KMSMasterKeyArn: in.SSESpecification.KMSMasterKeyId}
 	}
 	s.tables[in.TableName] = t
 	d := t.describe()
@@ -167,12 +170,10 @@ func (t *table) describe() *description {
 		ItemCount:                 len(t.main.entries),
 		TableSizeBytes:            t.main.size(),
 		DeletionProtectionEnabled: t.protected,
+		SSEDescription:            t.encryption,
 	}
 	if t.schema.BillingMode == "PAY_PER_REQUEST" {
 		d.BillingModeSummary = &billing{t.schema.BillingMode}
-	}
-	if t.encryption != "" {
-		d.SSEDescription = &encryptionDescription{"ENABLED", t.encryption}
 	}
 	if t.streamView != "" {
 		d.StreamSpecification = &streamDescription{true, t.streamView}
