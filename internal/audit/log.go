@@ -69,6 +69,9 @@ func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
 			next = sealOf(rec)
 		}
 		stored, err := l.put(ctx, head, next)
+		if errors.Is(err, errConflict) {
+			continue
+		}
 		if err != nil {
 			return head, err
 		}
@@ -79,6 +82,10 @@ func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
 	}
 	return head, fmt.Errorf("other writers were faster %d times", maxConflicts)
 }
+
+// errConflict is S3's 409 ConditionalRequestConflict: something else happened to the key during the write, which is to be
+// tried again. https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+var errConflict = errors.New("conflicting write")
 
 // sealOf makes the record that closes a day's partition for the sake of rec.
 func sealOf(rec Record) Record {
@@ -115,6 +122,8 @@ func (l *Log) put(ctx context.Context, head Head, rec Record) (Record, error) {
 		return rec, nil
 	case errors.As(err, &response) && response.HTTPStatusCode() == http.StatusPreconditionFailed:
 		return l.get(ctx, key)
+	case errors.As(err, &response) && response.HTTPStatusCode() == http.StatusConflict:
+		return rec, errConflict
 	default:
 		return rec, err
 	}
