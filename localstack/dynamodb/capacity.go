@@ -4,11 +4,9 @@ package dynamodb
 // cost in indexes is not counted.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 type capacity struct {
-	TableName          string
-	CapacityUnits      float64
-	ReadCapacityUnits  float64   `json:",omitempty"`
-	WriteCapacityUnits float64   `json:",omitempty"`
-	Table              *capUnits `json:",omitempty"`
+	TableName     string
+	CapacityUnits float64
+	Table         *capUnits `json:",omitempty"`
 }
 
 type capUnits struct{ CapacityUnits float64 }

@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -70,4 +71,29 @@ func validated(t *testing.T, err error) bool {
 		t.Fatalf("%T is no ValidationException: %v", err, err)
 	}
 	return false
+}
+
+// Whatever the JSON, reading it ends, and what is read writes and reads back as the same value.
+func FuzzValues(f *testing.F) {
+	for _, seed := range []string{
+		`{"S":"x"}`, `{"N":"-1.50e3"}`, `{"B":"AAE="}`, `{"BOOL":true}`, `{"NULL":true}`, `{"SS":["b","a"]}`, `{"NS":["1","1.5"]}`, `{"BS":["AA=="]}`,
+		`{"M":{"a":{"L":[{"S":""},{"M":{}}]}}}`, `{"N":"1e99999999999999999999"}`, `{"S":"x","N":"1"}`, `{}`, `[]`, `{"S":1}`, `{"X":"x"}`, `{"L":null}`,
+		strings.Repeat(`{"L":[`, 5000) + strings.Repeat(`]}`, 5000),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		v, err := readValue(raw, 0)
+		if err != nil {
+			return
+		}
+		written, err := json.Marshal(v)
+		if err != nil {
+			t.Fatalf("%s does not write: %v", raw, err)
+		}
+		again, err := readValue(written, 0)
+		if err != nil || !equal(v, again) || v.size() != again.size() || v.nesting() > maxNesting {
+			t.Fatalf("%s was written as %s and read back as %v, %v", raw, written, again, err)
+		}
+	})
 }

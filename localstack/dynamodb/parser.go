@@ -13,14 +13,6 @@ type parser struct {
 
 func (p *parser) peek() token { return p.tokens[p.at] }
 
-func (p *parser) next() token {
-	t := p.tokens[p.at]
-	if t.kind != tokenEnd {
-		p.at++
-	}
-	return t
-}
-
 func (p *parser) unexpected() error { return syntaxError(p.text, p.tokens, p.at) }
 
 // symbol takes the next token if it is this symbol.
