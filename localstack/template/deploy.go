@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -167,7 +168,7 @@ func (d *deployment) make(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(properties)
+	text, err := plainJSON(properties)
 	if err != nil {
 		return err
 	}
@@ -188,6 +189,15 @@ func (d *deployment) make(ctx context.Context, id string) error {
 	}
 	d.scope.made[id], d.stack.Resources[id], d.stack.deployed[id] = made, made, now
 	return nil
+}
+
+// plainJSON writes JSON without the escapes for HTML, which documents such as event patterns would show.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 func orEmpty(properties map[string]any) map[string]any {
