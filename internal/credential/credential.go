@@ -33,18 +33,18 @@ const (
 
 // Parse reads a value as Secrets Manager holds it. Text that is not a JSON object is a value without members.
 func Parse(text string) Value {
-	var members map[string]any
+	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(text), &members) != nil {
 		return Value{text: text}
 	}
 	v := Value{text: text, fields: make(map[string]string, len(members))}
-	for name, member := range members {
-		switch m := member.(type) {
-		case string:
-			v.fields[name] = m
-		default:
-			v.fields[name] = fmt.Sprint(m)
+	for name, raw := range members {
+		// A number stays as it is written: as a float, a port or an id would come back as 1e+06.
+		member := string(raw)
+		if json.Unmarshal(raw, &member) != nil {
+			member = string(raw)
 		}
+		v.fields[name] = member
 	}
 	return v
 }
@@ -61,12 +61,16 @@ func (v Value) User() string { return v.fields[username] }
 // Password is the password in the value, for the target alone.
 func (v Value) Password() string { return v.fields[password] }
 
-// Unknown lists members that a value composed from this target would not have: what a rotation would silently drop.
+// Unknown lists members that a value composed from this target would not have: what a rotation would silently drop. A value
+// composed without a target has none.
 func (v Value) Unknown(t *contract.Target) []string {
-	known := Value{fields: members(t, "", "")}
+	known := map[string]string{}
+	if t != nil {
+		known = members(t, "", "")
+	}
 	var unknown []string
 	for _, name := range slices.Sorted(maps.Keys(v.fields)) {
-		if _, ok := known.fields[name]; !ok {
+		if _, ok := known[name]; !ok {
 			unknown = append(unknown, name)
 		}
 	}

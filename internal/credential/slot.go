@@ -18,23 +18,32 @@ const (
 	SlotOwner  = "o" // the login that was there before Mayfly, which owns the objects
 )
 
-const prefix = "mayfly-"
+const (
+	prefix     = "mayfly-"
+	hashLength = 20 // bytes
+)
 
 // Token is the version id (ClientRequestToken, 32 to 64 characters) under which the execution brings its new value:
 // derived, so that every retry of the execution means the same version.
 func Token(execution, slot string) string {
 	sum := sha256.Sum256([]byte(execution + "\x00" + slot))
-	return prefix + slot + "-" + hex.EncodeToString(sum[:20])
+	return prefix + slot + "-" + hex.EncodeToString(sum[:hashLength])
 }
 
 // SlotOf reads the slot from a version id; ok is false for a version that Mayfly did not make.
 func SlotOf(version string) (slot string, ok bool) {
 	rest, ours := strings.CutPrefix(version, prefix)
 	slot, hash, cut := strings.Cut(rest, "-")
-	if !ours || !cut || len(hash) != 40 || !strings.Contains("abs", slot) || len(slot) != 1 {
+	sum, err := hex.DecodeString(hash)
+	if !ours || !cut || err != nil || len(sum) != hashLength {
 		return "", false
 	}
-	return slot, true
+	switch slot {
+	case SlotA, SlotB, SlotSingle:
+		return slot, true
+	default:
+		return "", false
+	}
 }
 
 // NextSlot is the slot of the version that follows one in slot from.
@@ -64,6 +73,9 @@ func User(t *contract.Target, slot string) string {
 
 // SlotOfUser is the slot of a login name, "" for one that is none of this target's.
 func SlotOfUser(t *contract.Target, strategy, user string) string {
+	if t == nil {
+		return SlotSingle // without logins there is one slot, and nothing to tell apart
+	}
 	if strategy == contract.Single {
 		if user == t.Owner {
 			return SlotSingle

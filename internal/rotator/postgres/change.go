@@ -39,7 +39,7 @@ func (s *session) change(ctx context.Context, c rotator.Change, f func(context.C
 	if err := f(ctx, t); err != nil {
 		return err
 	}
-	return s.commitFault(tx.Commit(ctx))
+	return s.commit(ctx, tx)
 }
 
 // begin takes the lock, reads the roles and compares fences. The secret's fence is the highest that any of its roles has

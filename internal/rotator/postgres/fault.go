@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 const (
 	wrongPassword = "28P01"
 	notAuthorized = "28000"
+	readOnly      = "25006"
 )
 
 // codes says what a SQLSTATE means to a run, by its five characters or by its class (the first two). What is not here is
@@ -25,7 +27,7 @@ var codes = map[string]fault.Code{
 	"08":          fault.TargetUnavailable, // connection exception
 	"53":          fault.TargetUnavailable, // insufficient resources: connections, memory, disk
 	"57":          fault.TargetUnavailable, // operator intervention: shutting down, starting up, statement timeout
-	"25006":       fault.TargetUnavailable, // a standby server: a failover is under way, or the address is a replica's
+	readOnly:      fault.TargetUnavailable, // a standby server: a failover is under way, or the address is a replica's
 	"25P03":       fault.TargetUnavailable, // idle_in_transaction_session_timeout
 	"40":          fault.TargetUnavailable, // serialization failure, deadlock
 	"55P03":       fault.TargetUnavailable, // lock_not_available: another change of this secret is under way
@@ -64,15 +66,22 @@ func (s *session) fault(err error, doing string) error {
 	return fault.New(code, "%s at %s: %s", doing, address(s.target), s.redact(describe(err)))
 }
 
-// commitFault converts an error of COMMIT. The server says no with an ERROR; a FATAL may come after the commit took effect,
-// when the session is ended between the two.
-func (s *session) commitFault(err error) error {
+// commit sends COMMIT, the point from which the change holds. Only an ERROR is a no of the server's: a FATAL may come after
+// the commit took effect, when the session is ended between the two. Any other loss leaves the outcome open; the driver's
+// own word (pgconn.SafeToRetry) is not to be trusted here, for it says "safe" of an answer that never came.
+func (s *session) commit(ctx context.Context, tx pgx.Tx) error {
+	if err := ctx.Err(); err != nil {
+		return s.fault(err, "commit")
+	}
+	if s.conn.IsClosed() {
+		return s.fault(errors.New("the connection was lost before COMMIT was sent"), "commit")
+	}
+	err := tx.Commit(ctx)
 	var e *pgconn.PgError
-	refused := errors.As(err, &e) && e.Severity == "ERROR"
 	switch {
 	case err == nil:
 		return nil
-	case refused, pgconn.SafeToRetry(err), errors.Is(err, pgx.ErrTxCommitRollback):
+	case errors.As(err, &e) && e.Severity == "ERROR", errors.Is(err, pgx.ErrTxCommitRollback):
 		return s.fault(err, "commit")
 	default:
 		return fault.New(fault.OutcomeUnknown, "the commit at %s was sent and not answered: %s", address(s.target), s.redact(describe(err)))
@@ -83,7 +92,9 @@ func (s *session) commitFault(err error) error {
 func (s *session) refused(err error, what string) error {
 	converted := s.fault(err, what)
 	code := fault.CodeOf(converted)
-	if code == fault.TargetRefused || credentialRefused(err) || errors.Is(err, errFalse) {
+	var e *pgconn.PgError
+	writes := errors.As(err, &e) && e.Code == readOnly // our own doing: a trial may not write
+	if code == fault.TargetRefused || credentialRefused(err) || errors.Is(err, errFalse) || writes {
 		return fault.New(fault.TestRefused, "%s: %s", what, s.redact(describe(err)))
 	}
 	return converted
