@@ -1,0 +1,125 @@
+# Mayfly. `make` lists what there is to do. Needs GNU make, Go, Node 20 or newer; `make setup` sees to the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash -o pipefail
+.DELETE_ON_ERROR:
+
+CONTRACTS ?= contracts
+CDK_ARGS  ?=
+FUZZTIME  ?= 10s
+BENCH     ?= .
+
+TOOLS   := tools/node_modules/.bin
+SOURCES := go.mod go.sum $(shell find functions internal -type f ! -name '*_test.go' ! -path '*/testdata/*' 2>/dev/null)
+INFRA   := go.mod go.sum internal/env/env.go $(shell find infra -type f ! -name '*_test.go' ! -name '.*')
+CLI     := $(SOURCES) $(shell find cmd localstack -type f -name '*.go' ! -name '*_test.go' 2>/dev/null)
+YAML    := $(shell find $(CONTRACTS) -type f 2>/dev/null)
+ASL     := $(wildcard statemachines/*.asl.json)
+
+# The commit that the contracts were last changed in, as far as Git knows it.
+COMMIT := $(shell git log -1 --format=%H -- $(CONTRACTS) 2>/dev/null)$(shell test -z "$$(git status --porcelain -- $(CONTRACTS) 2>/dev/null)" || echo +changes)
+
+# Functions are static and the same bytes wherever they are built. lambda.norpc leaves out what only the retired go1.x
+# runtime called.
+GOFUNCTION := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w -buildid="
+
+# jsii says at length that it will not support Node 20 for ever.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is missing, or say how to
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup build-local synth-local build/mayfly ## The main job, start to end, on the local stack
+	@build/mayfly demo
+
+.PHONY: up
+up: setup build-local synth-local build/mayfly ## Local stack, PostgreSQL and the deployed template, until Ctrl-C
+	@build/mayfly up
+
+.PHONY: test
+test: setup build-local synth-local lint-template lint-machines ## Every test, set-up included
+	go test ./...
+
+.PHONY: lint
+lint: setup lint-template lint-machines ## gofmt, go vet, staticcheck, cfn-lint, asl-validator
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; test -z "$$unformatted" || { echo "not gofmt'd:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+.PHONY: bench
+bench: setup build-local synth-local ## Benchmarks; BENCH=regexp picks some
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -rn1 dirname | sort -u | sed 's|^|./|')
+
+.PHONY: fuzz
+fuzz: ## Every fuzz test for FUZZTIME (10s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: build
+build: build/functions/.built build/functions/apply-contracts/contracts.json ## The functions for Lambda (linux/arm64) and the contracts
+
+.PHONY: build-local
+build-local: build/local/.built build/local/apply-contracts/contracts.json ## The same for this machine
+
+.PHONY: synth
+synth: setup build build/infra ## The CloudFormation template, into cdk.out
+	@scripts/synth.sh cdk.out build/functions
+
+.PHONY: synth-local
+synth-local: .mayfly/cdk.out/manifest.json # for the local stack
+
+.PHONY: deploy
+deploy: setup build build/infra ## Deploy to the AWS account of the environment; CDK_ARGS="-c retentionDays=730 ..."
+	$(TOOLS)/cdk deploy --app build/infra $(CDK_ARGS)
+
+.PHONY: lint-template
+lint-template: setup synth-local
+	@scripts/cfn-lint.sh .mayfly/cdk.out/Mayfly.template.json
+
+.PHONY: lint-machines
+lint-machines: setup
+	@scripts/lint-machines.sh $(ASL)
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	rm -rf build cdk.out .mayfly
+
+# All functions in one go build, which shares the work; then each into the folder that becomes its zip file.
+build/functions/.built: export GOOS := linux
+build/functions/.built: export GOARCH := arm64
+build/functions/.built build/local/.built: $(SOURCES)
+	@rm -rf $(@D)/.bin && mkdir -p $(@D)/.bin
+	$(GOFUNCTION) -o $(@D)/.bin/ ./functions/...
+	@for f in $(@D)/.bin/*; do d=$(@D)/$$(basename $$f); mkdir -p $$d && mv $$f $$d/bootstrap || exit 1; done
+	@rmdir $(@D)/.bin && touch $@
+
+build/functions/apply-contracts/contracts.json build/local/apply-contracts/contracts.json: build/contracts.json
+	@mkdir -p $(@D) && cp $< $@
+
+# Replaced only when it changes: another digest is another template.
+build/contracts.json: build/mayfly build/commit $(YAML)
+	@build/mayfly compile $(CONTRACTS) --out $@.new --commit "$(COMMIT)" >/dev/null
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# Rewritten only when it changes, so that what depends on it is, too.
+build/commit: always
+	@mkdir -p $(@D); echo "$(CONTRACTS) $(COMMIT)" | cmp -s - $@ || echo "$(CONTRACTS) $(COMMIT)" > $@
+
+.PHONY: always
+always:
+
+build/mayfly: $(CLI)
+	@mkdir -p $(@D)
+	go build -trimpath -o $@ ./cmd/mayfly
+
+build/infra: $(INFRA)
+	@mkdir -p $(@D)
+	go build -trimpath -o $@ ./infra/app
+
+.mayfly/cdk.out/manifest.json: build/infra build/local/.built build/local/apply-contracts/contracts.json $(ASL)
+	@scripts/synth.sh .mayfly/cdk.out build/local
+	@touch $@
