@@ -178,6 +178,7 @@ func matches(s, pattern string) bool {
 // rule reads a condition. Top level rules have a Next beside it, nested ones have not.
 func (p *parser) rule(at string, raw map[string]json.RawMessage) rule {
 	f := p.fields(at, raw)
+	f.seen["Next"] = true // read by whoever reads the rule
 	defer f.finish()
 	var operator string
 	for _, k := range sortedKeys(raw) {

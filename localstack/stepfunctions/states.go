@@ -3,6 +3,7 @@ package stepfunctions
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 )
 
@@ -115,7 +116,10 @@ func (t *thread) attempt(s *state, raw any, sc *scope) (out any, next string, er
 			return nil, "", err
 		}
 		retries[r]++
-		sc.context["State"].(map[string]any)["RetryCount"] = total
+		// A new object: the one of the last attempt may be part of what that attempt passed on.
+		state := maps.Clone(sc.context["State"].(map[string]any))
+		state["RetryCount"] = total
+		sc.context["State"] = state
 		t.x.mu.Lock()
 		t.x.transitions++
 		t.x.mu.Unlock()
