@@ -20,6 +20,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +62,13 @@ func New(clock *stack.Clock) *Service {
 		"DescribeContinuousBackups": handle(s, s.describeContinuousBackups),
 	}}
 	return s
+}
+
+// Serve answers with the CRC32 of the body, which the SDKs check; one of them also complains where it is missing.
+func (s *Service) Serve(ctx context.Context, call *stack.Call) stack.Reply {
+	reply := s.JSON.Serve(ctx, call)
+	reply.Header.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(reply.Body)), 10))
+	return reply
 }
 
 // handle makes an operation of a method that runs under the service's mutex. It differs from stack.Handle in that a
