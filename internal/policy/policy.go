@@ -119,9 +119,9 @@ func Check(tags map[string]string, c contract.Contract) (Policy, []Bad) {
 			p.RotateBefore, p.MaxOverlap = derived(ttl)
 		}
 	}
-	r.below("rotate_before", &p.RotateBefore, p.TTL, 1)
+	r.below("rotate_before", &p.RotateBefore, p.TTL)
 	r.flag("revoke_old", &p.RevokeOld)
-	r.below("max_overlap", &p.MaxOverlap, p.TTL, 0)
+	r.below("max_overlap", &p.MaxOverlap, p.TTL)
 	r.length("quiet_period", &p.QuietPeriod)
 	r.flag("end_sessions", &p.EndSessions)
 	r.choice("failure_strategy", &p.FailureStrategy, FailRetry, FailRollback, FailHold, FailClosed)

@@ -58,20 +58,17 @@ func (r *reading) length(attribute string, into *contract.Duration) bool {
 	return true
 }
 
-// below reads a length that must be at least some seconds and shorter than the ttl in force.
-func (r *reading) below(attribute string, into *contract.Duration, ttl contract.Duration, leastSeconds int64) {
+// below reads a length that must be shorter than the ttl in force.
+func (r *reading) below(attribute string, into *contract.Duration, ttl contract.Duration) {
 	d := *into
 	if !r.length(attribute, &d) {
 		return
 	}
-	switch {
-	case d >= ttl:
+	if d >= ttl {
 		r.complain(attribute, fmt.Sprintf("is %s, which is not below the ttl %s", d, ttl))
-	case d.Std().Seconds() < float64(leastSeconds):
-		r.complain(attribute, fmt.Sprintf("is %s; it must be at least %ds", d, leastSeconds))
-	default:
-		*into = d
+		return
 	}
+	*into = d
 }
 
 func (r *reading) number(attribute string, into *float64, least, most float64) {
