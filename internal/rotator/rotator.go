@@ -21,7 +21,7 @@ type Rotator interface {
 	// Restore puts the target back to where it was before Set; c.Old is what must work afterwards.
 	Restore(ctx context.Context, c Change) error
 	// Adoption looks for use of the old credential and, when there is none (or c.Force), bars it in the same
-	// transaction: between the look and the bar nobody can slip in.
+	// transaction as the last look. Where the target cannot keep a login out meanwhile, Sessions counts who got in.
 	Adoption(ctx context.Context, c Change) (Adoption, error)
 	// Revoke makes the target refuse the old credential, and ends its open sessions where c.EndSessions says so.
 	// It does not prove anything: Probe does.
@@ -32,19 +32,20 @@ type Rotator interface {
 
 // Change is everything a rotator needs to know about the step it is asked to do.
 type Change struct {
-	Secret      string           // "prod/orders-db"
-	Target      *contract.Target // nil for kinds without a target
-	Strategy    string           // contract.Dual or contract.Single
-	Fence       int64            // of the run's lease; grows with every run of this secret
-	From, To    Version          // the credential in use when the run began, and the one it brings; From.ID may be empty
-	New         credential.Value // value of To; set for Set, Test
-	Old         credential.Value // value of From; set for Restore (single only)
-	Admin       credential.Value // value of the admin secret; set for Set, Restore, Adoption, Revoke
-	Now         time.Time        // the run's clock, to notice a target whose clock is off
-	ExpiresIn   time.Duration    // how long the target shall honour New; 0 means without end
-	EndSessions bool             // end open sessions of the old credential when barring it
-	Force       bool             // bar the old credential even though it is in use (max_overlap has passed)
-	LookOnly    bool             // Adoption counts and bars nothing: for looks within the quiet period
+	Secret   string           // "prod/orders-db"
+	Target   *contract.Target // nil for kinds without a target
+	Strategy string           // contract.Dual or contract.Single
+	Fence    int64            // of the run's lease; grows with every run of this secret
+	From, To Version          // the credential in use when the run began, and the one it brings; From.ID may be empty
+	New      credential.Value // value of To; set for Set, Test
+	Old      credential.Value // value of From; set for Restore (single only)
+	Admin    credential.Value // value of the admin secret; set for Set, Restore, Adoption, Revoke. Where target.admin is
+	//                              empty the secret changes itself, and Old and New are set instead as far as they are known
+	Now         time.Time     // the run's clock, to notice a target whose clock is off
+	ExpiresIn   time.Duration // how long the target shall honour New; 0 means without end
+	EndSessions bool          // end open sessions of the old credential when barring it
+	Force       bool          // bar the old credential even though it is in use (max_overlap has passed)
+	LookOnly    bool          // Adoption counts and bars nothing: for looks within the quiet period
 }
 
 // Version is one version of the secret and the login it stands for.

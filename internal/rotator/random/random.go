@@ -48,7 +48,10 @@ func (Rotator) Restore(_ context.Context, c rotator.Change) error { return witho
 
 // Adoption has no witness to ask. It says that the old value is barred, for nothing honours it.
 func (Rotator) Adoption(_ context.Context, c rotator.Change) (rotator.Adoption, error) {
-	return rotator.Adoption{Barred: !c.LookOnly}, withoutTarget(c)
+	if err := withoutTarget(c); err != nil {
+		return rotator.Adoption{}, err
+	}
+	return rotator.Adoption{Barred: !c.LookOnly}, nil
 }
 
 // Revoke does nothing: nobody honours the value but the services themselves.
