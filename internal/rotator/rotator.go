@@ -30,22 +30,22 @@ type Rotator interface {
 	Probe(ctx context.Context, c Change, v credential.Value) (Verdict, error)
 }
 
-// Change is everything a rotator needs to know about the step it is asked to do.
+// Change is everything a rotator needs to know about the step it is asked to do. Where target.admin is empty the secret
+// changes itself: there is no Admin, and Old and New are set in every step as far as they are known.
 type Change struct {
-	Secret   string           // "prod/orders-db"
-	Target   *contract.Target // nil for kinds without a target
-	Strategy string           // contract.Dual or contract.Single
-	Fence    int64            // of the run's lease; grows with every run of this secret
-	From, To Version          // the credential in use when the run began, and the one it brings; From.ID may be empty
-	New      credential.Value // value of To; set for Set, Test
-	Old      credential.Value // value of From; set for Restore (single only)
-	Admin    credential.Value // value of the admin secret; set for Set, Restore, Adoption, Revoke. Where target.admin is
-	//                              empty the secret changes itself, and Old and New are set instead as far as they are known
-	Now         time.Time     // the run's clock, to notice a target whose clock is off
-	ExpiresIn   time.Duration // how long the target shall honour New; 0 means without end
-	EndSessions bool          // end open sessions of the old credential when barring it
-	Force       bool          // bar the old credential even though it is in use (max_overlap has passed)
-	LookOnly    bool          // Adoption counts and bars nothing: for looks within the quiet period
+	Secret      string           // "prod/orders-db"
+	Target      *contract.Target // nil for kinds without a target
+	Strategy    string           // contract.Dual or contract.Single
+	Fence       int64            // of the run's lease; grows with every run of this secret
+	From, To    Version          // the credential in use when the run began, and the one it brings; From.ID may be empty
+	New         credential.Value // value of To; set for Set, Test
+	Old         credential.Value // value of From; set for Restore (single only)
+	Admin       credential.Value // value of the admin secret; set for Set, Restore, Adoption, Revoke
+	Now         time.Time        // the run's clock, to notice a target whose clock is off
+	ExpiresIn   time.Duration    // how long the target shall honour New; 0 means without end
+	EndSessions bool             // end open sessions of the old credential when barring it
+	Force       bool             // bar the old credential even though it is in use (max_overlap has passed)
+	LookOnly    bool             // Adoption counts and bars nothing: for looks within the quiet period
 }
 
 // Version is one version of the secret and the login it stands for.
