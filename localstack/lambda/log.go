@@ -30,7 +30,7 @@ func (b *sandbox) log(line string) {
 	b.service.logs.Put(b.set.Logging.Group, b.stream, b.service.clock.Now(), line)
 }
 
-// system writes what Lambda itself logs about an invocation that begins. In JSON format platform.start has level INFO:
+// logStart writes what Lambda itself logs about an invocation that begins. In JSON format platform.start has level INFO:
 // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
 func (b *sandbox) logStart(inv *invocation, version string) {
 	if !b.set.Logging.JSON {

@@ -77,9 +77,10 @@ func (x *execution) run() {
 	}
 	t := &thread{x: x, ctx: x.ctx}
 	output, err := t.run(x.parsed, x.data)
-	x.finish(t.last, output, err)
+	if x.finish(t.last, output, err) {
+		x.emit()
+	}
 	x.cancel(nil)
-	x.emit()
 	x.mu.Lock()
 	ended := x.ended
 	x.mu.Unlock()
@@ -92,11 +93,11 @@ func (x *execution) run() {
 	close(x.done)
 }
 
-// finish writes the end of an execution. When the local stack closes, an execution has no end.
-func (x *execution) finish(last int64, output any, err error) {
+// finish writes the end of an execution. When the local stack closes, an execution has no end: finish reports false.
+func (x *execution) finish(last int64, output any, err error) bool {
 	cause := context.Cause(x.ctx)
 	if errors.Is(cause, errClosed) {
-		return
+		return false
 	}
 	x.mu.Lock()
 	x.stopped = x.service.clock.Now()
@@ -105,6 +106,7 @@ func (x *execution) finish(last int64, output any, err error) {
 	x.mu.Unlock()
 	x.service.metric(x.machine, metric, 1)
 	x.service.metric(x.machine, "ExecutionTime", took)
+	return true
 }
 
 // end sets the status and writes the last event; it returns the metric that counts such ends. x.mu is held.

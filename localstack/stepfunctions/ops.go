@@ -181,12 +181,17 @@ func (s *Service) describeExecution(_ context.Context, _ *stack.Call, in *descri
 		d.Output, d.OutputDetails = &x.output, &includedDetails{true}
 	}
 	if f := x.fault; f != nil {
-		d.Error = &f.name
-		if f.cause != "" {
-			d.Cause = &f.cause
-		}
+		d.Error, d.Cause = given(f.name), given(f.cause)
 	}
 	return &d, nil
+}
+
+// given is a text that is left out when it is empty.
+func given(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 type listExecutionsInput struct {

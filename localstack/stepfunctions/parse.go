@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sort"
 	"strings"
 	"time"
 
@@ -80,6 +81,7 @@ func parse(definition string) (*machine, error) {
 	m := p.scope(f)
 	f.finish()
 	m.timeout = timeout
+	sort.Strings(p.problems) // they were found in the random order of maps
 	if len(p.problems) > 0 {
 		return nil, &stack.Error{Code: "InvalidDefinition", Message: "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: " + strings.Join(p.problems, ", SCHEMA_VALIDATION_FAILED: ") + "'"}
 	}

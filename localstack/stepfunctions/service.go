@@ -81,10 +81,10 @@ func New(clock *stack.Clock) *Service {
 
 // Close ends every execution where it is and waits until all have ended.
 func (s *Service) Close() {
-	s.stop(errClosed)
 	// Whoever starts an execution looks at ctx under the lock: after this none is added that Wait would miss.
 	s.mu.Lock()
-	s.mu.Unlock() //nolint:staticcheck // empty on purpose, see above
+	s.stop(errClosed)
+	s.mu.Unlock()
 	s.wg.Wait()
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -103,7 +102,6 @@ func (p *parser) task(f *fields, parameters template) task {
 			p.problem(f.at+"/Parameters", "InvocationType must be RequestResponse: the local stack has no other for a Task")
 		}
 	}
-	sort.Strings(p.problems)
 	return k
 }
 
@@ -277,7 +275,7 @@ func payload(b []byte) (any, error) {
 	return v, nil
 }
 
-// serviceName is how error names call a service: https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html
+// serviceError turns what a service refused into a fault, with its code as AWS writes it in error names: https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html
 func serviceError(service string, err error) error {
 	var e *stack.Error
 	if errors.As(err, &e) {
