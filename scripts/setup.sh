@@ -57,5 +57,8 @@ fi
 if ! have_cfn_lint; then
 	echo "setup: cfn-lint into tools/.venv"
 	python3 -m venv tools/.venv
-	tools/.venv/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	tools/.venv/bin/pip install --quiet --disable-pip-version-check --retries 0 -r tools/requirements.txt || {
+		rm -rf tools/.venv # so that the next run tries again
+		echo "setup: cfn-lint could not be installed (see above): the template will not be checked by it" >&2
+	}
 fi
