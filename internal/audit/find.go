@@ -69,3 +69,20 @@ func (l *Log) Keys(ctx context.Context, environment, date, secret string) ([]str
 	}
 	return keys, nil
 }
+
+// Environments lists the environments that have records.
+func (l *Log) Environments(ctx context.Context) ([]string, error) {
+	const prefix = "audit/"
+	var environments []string
+	pages := s3.NewListObjectsV2Paginator(l.S3, &s3.ListObjectsV2Input{Bucket: &l.Bucket, Prefix: aws.String(prefix), Delimiter: aws.String("/")})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.CommonPrefixes {
+			environments = append(environments, strings.TrimSuffix(strings.TrimPrefix(*p.Prefix, prefix+"environment="), "/"))
+		}
+	}
+	return environments, nil
+}

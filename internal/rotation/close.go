@@ -84,6 +84,8 @@ func (s *CloseRun) settle(ctx context.Context, run *Run) error {
 	}
 	stage, version := "", ""
 	switch {
+	case run.Outcome == audit.Rotated && run.PendingLeft:
+		stage, version = authority.Pending, run.To.ID
 	case run.Outcome == audit.FailedClean && run.To.ID != "" && !run.born() && run.Policy.FailureStrategy != policy.FailHold:
 		stage, version = authority.Pending, run.To.ID
 	case run.Outcome == audit.Rotated && run.Contract.Kind == contract.Random && run.Policy.RevokeOld && !run.born():

@@ -31,6 +31,12 @@ func (s *ContainSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	if err := identifyOnce(ctx, s.Secrets, &run); err != nil {
 		return run, err
 	}
+	// Barred before it is asked, and again in a second attempt: ending open sessions is part of it, and whether the first
+	// attempt got that far, no login tells.
+	ch := change(&run, req.Context)
+	if err := withAdmin(ctx, s.Secrets, &run, &ch, func() error { return kind.Revoke(ctx, ch) }); err != nil {
+		return run, err
+	}
 	verdict, err := refuse(ctx, s.Secrets, kind, &run, req.Context)
 	if err != nil {
 		return run, err

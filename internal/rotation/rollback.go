@@ -46,7 +46,7 @@ func (s *RollBack) Handle(ctx context.Context, req Request) (Run, error) {
 		return run, err
 	}
 	if committed(secret, &run) {
-		run.Next, run.Error = NextResume, nil
+		run.Next, run.Error, run.PendingLeft = NextResume, nil, secret.Pending == run.To.ID
 		return run, nil
 	}
 	run.Next = NextClose
@@ -57,7 +57,7 @@ func (s *RollBack) Handle(ctx context.Context, req Request) (Run, error) {
 // committed says that AWSCURRENT is on the run's version for good. The first version of a secret has AWSCURRENT from the
 // moment it is stored; it counts once AWSPENDING is off it, which happens after it was tested.
 func committed(secret authority.Secret, run *Run) bool {
-	return run.To.ID != "" && secret.Current == run.To.ID && secret.Pending != run.To.ID
+	return run.To.ID != "" && secret.Current == run.To.ID && (!run.born() || secret.Pending != run.To.ID)
 }
 
 // undo puts the target back as far as this run may and must, and says how the run ends.

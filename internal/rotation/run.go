@@ -67,6 +67,7 @@ type Run struct {
 	To             rotator.Version   `json:"to"`              // the version that the run brings
 	Head           audit.Head        `json:"head"`            // of the secret's audit chain
 	SetAt          time.Time         `json:"set_at,omitzero"` // when the target was given the new value: its life counts from here
+	PendingLeft    bool              `json:"pending_left,omitempty"` // AWSPENDING is still on To, which is current: CloseRun drops it
 	WaitSeconds    int64             `json:"wait_seconds,omitempty"`
 	OverlapEnds    time.Time         `json:"overlap_ends,omitzero"` // when the old credential is barred, used or not
 	Outcome        string            `json:"outcome,omitempty"`

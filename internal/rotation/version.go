@@ -67,6 +67,7 @@ func (s *AdmitRotation) resume(ctx context.Context, secret authority.Secret, run
 		}
 	}
 	run.From, run.To, run.SetAt, run.Next = version(secret.Previous, run), version(secret.Current, run), committed, NextResume
+	run.PendingLeft = secret.Pending == secret.Current
 	return true, nil
 }
 
