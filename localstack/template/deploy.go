@@ -58,7 +58,8 @@ func (s *Stack) Physical(logicalID string) string { return s.Resources[logicalID
 //
 // With Previous it updates that stack: what is new is made, what has other properties than before is made again (a
 // Make replaces or changes its resource in place), what is unchanged is left alone, and what the template no longer
-// holds stays as it is, but for custom resources, whose function gets a Delete request in the end.
+// holds stays as it is, but for custom resources, whose function gets a Delete request in the end. Other content of an
+// asset under the same key goes unnoticed: the CDK names assets by their content.
 //
 // When a resource fails, Deploy returns the stack as far as it got along with the error; nothing is rolled back. Pass
 // that stack as Previous to go on.
