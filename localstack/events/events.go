@@ -36,6 +36,9 @@ type Service struct {
 	stack.JSON
 	// Targets is where events can go. Set it before the first event; its Put is the service's own.
 	Targets delivery.Targets
+	// RootPlaysAWS lets the account's root put events with sources of AWS's own services, which AWS refuses to everybody:
+	// on one machine somebody has to play GuardDuty and CodeDeploy. Roles are refused all the same.
+	RootPlaysAWS bool
 
 	clock     *stack.Clock
 	deliverer *delivery.Deliverer

@@ -61,7 +61,7 @@ type envelope struct {
 	Detail     json.RawMessage `json:"detail"`
 }
 
-func (s *Service) putEvents(ctx context.Context, _ *stack.Call, in *putEventsInput) (*putEventsOutput, error) {
+func (s *Service) putEvents(_ context.Context, call *stack.Call, in *putEventsInput) (*putEventsOutput, error) {
 	if in.EndpointId != "" {
 		return nil, fail("ValidationException", "The local stack has no global endpoints, such as %s.", in.EndpointId)
 	}
@@ -77,7 +77,7 @@ func (s *Service) putEvents(ctx context.Context, _ *stack.Call, in *putEventsInp
 	}
 	out := &putEventsOutput{}
 	for _, e := range in.Entries {
-		id, err := s.putEntry(ctx, e)
+		id, err := s.putEntry(e, s.RootPlaysAWS && call.Caller.Role == "")
 		if e, failed := awsError(err); failed {
 			out.FailedEntryCount++
 			out.Entries = append(out.Entries, putResult{ErrorCode: e.Code, ErrorMessage: e.Message})
@@ -103,7 +103,8 @@ func (e entry) size() int {
 	return size
 }
 
-func (s *Service) putEntry(_ context.Context, e entry) (id string, err error) {
+// putEntry puts one entry. Sources that begin with "aws." belong to AWS's own services.
+func (s *Service) putEntry(e entry, playsAWS bool) (id string, err error) {
 	invalid := func(parameter string) error {
 		return fail("InvalidArgument", "Parameter %s is not valid. Reason: %s is a required argument.", parameter, parameter)
 	}
@@ -114,7 +115,7 @@ func (s *Service) putEntry(_ context.Context, e entry) (id string, err error) {
 		return "", invalid("DetailType")
 	case e.Detail == "":
 		return "", invalid("Detail")
-	case strings.HasPrefix(e.Source, "aws."):
+	case strings.HasPrefix(e.Source, "aws.") && !playsAWS:
 		return "", fail("NotAuthorizedForSourceException", "Not authorized for the source.")
 	}
 	var detail map[string]json.RawMessage
