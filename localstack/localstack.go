@@ -1,0 +1,210 @@
+// Package localstack puts the local stack together: just enough AWS, in one process on one address, to run the synthesized
+// template with the real function binaries over the real wire protocols. Each service lives in its own package and knows
+// none of the others; here is where they meet.
+package localstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/mayfly-secrets/mayfly/localstack/dynamodb"
+	"github.com/mayfly-secrets/mayfly/localstack/events"
+	"github.com/mayfly-secrets/mayfly/localstack/events/delivery"
+	"github.com/mayfly-secrets/mayfly/localstack/iam"
+	"github.com/mayfly-secrets/mayfly/localstack/kms"
+	"github.com/mayfly-secrets/mayfly/localstack/lambda"
+	"github.com/mayfly-secrets/mayfly/localstack/logs"
+	"github.com/mayfly-secrets/mayfly/localstack/metrics"
+	"github.com/mayfly-secrets/mayfly/localstack/s3"
+	"github.com/mayfly-secrets/mayfly/localstack/scheduler"
+	"github.com/mayfly-secrets/mayfly/localstack/secretsmanager"
+	"github.com/mayfly-secrets/mayfly/localstack/sns"
+	"github.com/mayfly-secrets/mayfly/localstack/sqs"
+	"github.com/mayfly-secrets/mayfly/localstack/stack"
+	"github.com/mayfly-secrets/mayfly/localstack/stepfunctions"
+	"github.com/mayfly-secrets/mayfly/localstack/sts"
+	"github.com/mayfly-secrets/mayfly/localstack/template"
+)
+
+// Options choose how the stack is reached.
+type Options struct {
+	Listen string // host:port; "" takes a free port of 127.0.0.1
+}
+
+// Stack is the running local stack. Its services are exported for tests that look inside.
+type Stack struct {
+	URL        string
+	Clock      *stack.Clock
+	Identities *stack.Identities
+	Endpoint   *stack.Endpoint
+
+	Secrets   *secretsmanager.Service
+	Tables    *dynamodb.Service
+	Buckets   *s3.Service
+	Logs      *logs.Service
+	Metrics   *metrics.Service
+	Functions *lambda.Service
+	Machines  *stepfunctions.Service
+	Events    *events.Service
+	Schedules *scheduler.Service
+	Queues    *sqs.Service
+	Topics    *sns.Service
+
+	providers []stack.Provider
+	responses *template.Responses
+	server    *http.Server
+	deployed  *template.Stack
+	scratch   string // folder of contracts that were put in the place of those in the assembly
+}
+
+// Start starts every service behind one endpoint.
+func Start(_ context.Context, o Options) (*Stack, error) {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the local stack cannot listen: %w; is another one running?", err)
+	}
+	s := &Stack{URL: "http://" + listener.Addr().String(), Clock: stack.NewClock(), Identities: stack.NewIdentities()}
+	s.wire()
+	s.server = &http.Server{Handler: s.Endpoint, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = s.server.Serve(listener) }() // ends with Close
+	return s, nil
+}
+
+// wire makes the services and gives each what it needs of the others.
+func (s *Stack) wire() {
+	s.Secrets = secretsmanager.New(s.Clock)
+	s.Tables = dynamodb.New(s.Clock)
+	s.Buckets = s3.New(s.Clock)
+	s.Queues = sqs.New(s.Clock, s.URL)
+	s.Topics = sns.New(s.Clock)
+	s.Metrics = metrics.New(s.Clock, s.Topics.Publish)
+	s.Logs = logs.New(s.Clock, s.Metrics)
+	s.Functions = lambda.New(s.Clock, s.Identities, s.Logs)
+	s.Machines = stepfunctions.New(s.Clock)
+	s.Events = events.New(s.Clock)
+	s.Events.RootPlaysAWS = true
+	s.Schedules = scheduler.New(s.Clock)
+	roles, keys := iam.New(s.Clock), kms.New(s.Clock)
+
+	metric := func(namespace, name string, dimensions map[string]string, value float64) {
+		s.Metrics.Add(namespace, name, dimensions, value, s.Clock.Now())
+	}
+	emit := func(ctx context.Context, event []byte) { _ = s.Events.Put(ctx, "default", event) } // only a malformed event fails
+	s.Secrets.Emit = emit
+	s.Functions.Endpoint, s.Functions.Send, s.Functions.Metric = s.URL, s.Queues.Send, metric
+	s.Machines.Invoke, s.Machines.Put, s.Machines.Emit, s.Machines.Metric = s.invoke, s.Events.Put, emit, metric
+	s.Events.Targets = delivery.Targets{
+		Invoke: s.invokeAsync, Start: s.Machines.Start, Send: s.Queues.Send, Publish: s.Topics.Publish, Log: s.Logs.Put,
+	}
+	s.Schedules.Targets = s.Events.Targets
+	s.Schedules.Targets.Put = s.Events.Put
+	s.Topics.Send, s.Topics.Invoke = s.Queues.Send, s.invokeAsync
+	s.Endpoint = stack.NewEndpoint(s.Clock, s.Identities, s.Secrets, s.Tables, s.Buckets, s.Queues, s.Topics, s.Metrics, s.Logs,
+		s.Functions, s.Machines, s.Events, s.Schedules, roles, keys, sts.New(s.Clock, s.Identities, roles))
+	s.providers = []stack.Provider{s.Secrets, s.Tables, s.Buckets, s.Queues, s.Topics, s.Metrics, s.Logs, s.Functions,
+		s.Machines, s.Events, s.Schedules, roles, keys}
+	s.Endpoint.Kill = func(id stack.Identity) { s.Functions.Kill(id) }
+	s.Endpoint.Idle = func() bool {
+		return s.Machines.Idle() && s.Functions.Busy() == 0 && s.Events.Busy() == 0 && s.Schedules.Busy() == 0
+	}
+	s.responses = template.NewResponses(s.URL + "/_local/cfn/")
+	s.Endpoint.Mount("/_local/cfn/", s.responses)
+}
+
+// invoke runs a function for an execution of a state machine.
+func (s *Stack) invoke(ctx context.Context, function string, payload []byte, execution string) (stepfunctions.Invoked, error) {
+	r, err := s.Functions.Invoke(ctx, function, payload, execution)
+	return stepfunctions.Invoked{Payload: r.Payload, FunctionError: r.FunctionError, ErrorType: r.ErrorType, ErrorMessage: r.ErrorMessage}, err
+}
+
+// invokeAsync hands an event to a function and does not wait for what it makes of it.
+func (s *Stack) invokeAsync(ctx context.Context, function string, payload []byte) error {
+	return s.Functions.InvokeAsync(ctx, function, payload, "")
+}
+
+// Config reaches the stack as the account's root.
+func (s *Stack) Config() aws.Config { return s.config("test", "test", "") }
+
+// As reaches the stack with credentials issued to an identity.
+func (s *Stack) As(id stack.Identity) aws.Config {
+	c := s.Identities.Issue(id)
+	return s.config(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
+}
+
+func (s *Stack) config(key, secret, token string) aws.Config {
+	return aws.Config{Region: stack.Region, BaseEndpoint: &s.URL, Credentials: credentials.NewStaticCredentialsProvider(key, secret, token)}
+}
+
+// Deploy deploys a cloud assembly (cdk.out), or updates what is deployed. Contracts, when given, take the place of the
+// compiled contracts in the assembly: of every function that has some beside its binary.
+func (s *Stack) Deploy(ctx context.Context, assembly string, contracts []byte) error {
+	t, err := template.Load(assembly, "")
+	if err != nil {
+		return err
+	}
+	types := map[string]stack.Make{}
+	for _, p := range s.providers {
+		for name, make := range p.Resources() {
+			types[name] = make
+		}
+	}
+	s.deployed, err = template.Deploy(ctx, t, template.Options{
+		Types: types, Previous: s.deployed, Responses: s.responses,
+		Asset:  func(_, key string) (string, error) { return s.asset(t, key, contracts) },
+		Invoke: s.invokeAsync,
+	})
+	return err
+}
+
+// asset is the folder of a function's code; where that holds contracts and others are wanted, a copy of it with those.
+func (s *Stack) asset(t *template.Template, key string, contracts []byte) (string, error) {
+	const file = "contracts.json"
+	folder := t.Assets[key]
+	if contracts == nil || folder == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
+		return "", nil // not a function with contracts: the assembly's own folder
+	}
+	scratch, err := os.MkdirTemp("", "mayfly-contracts-")
+	if err != nil {
+		return "", err
+	}
+	old := s.scratch
+	s.scratch = scratch
+	return scratch, errors.Join(
+		link(filepath.Join(folder, "bootstrap"), filepath.Join(scratch, "bootstrap")),
+		os.WriteFile(filepath.Join(scratch, file), contracts, 0o600),
+		os.RemoveAll(old),
+	)
+}
+
+// link makes a symbolic link that holds wherever it is followed from.
+func link(from, to string) error {
+	absolute, err := filepath.Abs(from)
+	return errors.Join(err, os.Symlink(absolute, to))
+}
+
+// Close ends every execution, function process and connection.
+func (s *Stack) Close() error {
+	s.Endpoint.SetAuto(false)
+	s.Machines.Close()
+	s.Functions.Close()
+	err := s.server.Close()
+	if s.scratch != "" {
+		err = errors.Join(err, os.RemoveAll(s.scratch))
+	}
+	return err
+}

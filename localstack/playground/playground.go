@@ -1,0 +1,206 @@
+// Package playground is the whole of Mayfly on one machine: the local stack, a throw-away PostgreSQL server whose clock
+// follows the stack's, the synthesized template with the real function binaries, and contracts in force. It is what
+// `make up`, `make demo`, `make bench` and the tests of the laws run on.
+package playground
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/credential"
+	"github.com/mayfly-secrets/mayfly/localstack"
+	"github.com/mayfly-secrets/mayfly/localstack/postgres"
+)
+
+// Options choose a playground.
+type Options struct {
+	Listen   string          // address of the endpoint; "" takes a free port of 127.0.0.1
+	Assembly string          // the synthesized cloud assembly, whose functions were built for this machine
+	Bundle   contract.Bundle // contracts and services; targets are pointed at the throw-away server
+	Cut      bool            // put a proxy between functions and server that can cut connections; without TLS
+	// Policy is set over every contract's initial policy, so that waits of minutes take seconds; nil leaves them.
+	Policy map[string]string
+	Step   func(what string) // told before each step that takes time; nil tells nobody
+}
+
+// Playground is running.
+type Playground struct {
+	Stack   *localstack.Stack
+	Server  *postgres.Cluster
+	Proxy   *postgres.Proxy // nil without Options.Cut
+	Bundle  contract.Bundle // as it was applied
+	AWS     aws.Config      // as the account's root
+	options Options
+	given   []string // passwords that were there before Mayfly
+}
+
+// Start brings everything up and returns when the contracts are in force. The credentials that teams already had (the
+// owner's login, the rotation admin's) are in Secrets Manager, as they would be before Mayfly comes.
+func Start(ctx context.Context, o Options) (_ *Playground, err error) {
+	if o.Step == nil {
+		o.Step = func(string) {}
+	}
+	p := &Playground{options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	o.Step("starting a throw-away PostgreSQL server")
+	p.Server, err = postgres.Start(ctx, postgres.Options{TLS: !o.Cut, FollowClock: postgres.CanFollowClock()})
+	if err != nil {
+		return p, err
+	}
+	if o.Cut {
+		if p.Proxy, err = postgres.NewProxy(p.Server.Port); err != nil {
+			return p, err
+		}
+	}
+	o.Step("starting the local stack")
+	if p.Stack, err = localstack.Start(ctx, localstack.Options{Listen: o.Listen}); err != nil {
+		return p, err
+	}
+	if postgres.CanFollowClock() {
+		p.Stack.Clock.Watch(func(offset time.Duration) { err = errors.Join(err, p.Server.SetClock(offset)) })
+	}
+	p.AWS = p.Stack.Config()
+	p.Bundle = p.pointed(o.Bundle)
+	o.Step("creating databases and the credentials that were there before Mayfly")
+	if err := p.existing(ctx); err != nil {
+		return p, err
+	}
+	o.Step("deploying the synthesized template")
+	return p, p.Deploy(ctx, p.Bundle)
+}
+
+// Deploy deploys the template with these contracts, as `cdk deploy` would after a commit.
+func (p *Playground) Deploy(ctx context.Context, b contract.Bundle) error {
+	compiled, err := b.Compile()
+	if err != nil {
+		return err
+	}
+	return p.Stack.Deploy(ctx, p.options.Assembly, compiled)
+}
+
+// pointed is the bundle with every target at the throw-away server and the policy of the playground.
+func (p *Playground) pointed(b contract.Bundle) contract.Bundle {
+	contracts := make([]contract.Contract, len(b.Contracts))
+	for i, c := range b.Contracts {
+		policy := map[string]string{}
+		for k, v := range c.Policy {
+			policy[k] = v
+		}
+		for k, v := range p.options.Policy {
+			policy[k] = v
+		}
+		if c.Policy = policy; c.Target != nil {
+			t := *c.Target
+			t.Host, t.Port, t.TLS, t.RootCert = "127.0.0.1", p.Server.Port, "verify-full", p.Server.RootCert
+			if p.Proxy != nil {
+				t.Port, t.TLS, t.RootCert = p.Proxy.Port(), "disable", ""
+			}
+			c.Target = &t
+		}
+		contracts[i] = c
+	}
+	b.Contracts = contracts
+	return b
+}
+
+// existing creates the database of every credential that is rotated by another, and stores both as teams would have.
+func (p *Playground) existing(ctx context.Context) error {
+	for _, c := range p.Bundle.Contracts {
+		if c.Target == nil || c.Target.Admin == "" {
+			continue
+		}
+		admin, ok := p.Bundle.Find(c.Target.Admin)
+		if !ok || admin.Target == nil {
+			return fmt.Errorf("%s is rotated with %s, which is not under contract: the playground cannot make it up", c.ID(), c.Target.Admin)
+		}
+		demo, err := p.Server.CreateDatabase(ctx, c.Target.Database, c.Target.Owner, admin.Target.Owner)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(
+			p.store(ctx, c, demo.Owner, demo.OwnerPassword),
+			p.store(ctx, admin, demo.Admin, demo.AdminPassword),
+		); err != nil {
+			return err
+		}
+		p.given = append(p.given, demo.OwnerPassword, demo.AdminPassword)
+	}
+	return nil
+}
+
+// store creates a secret with a given login, in the shape of AWS's own database secrets.
+func (p *Playground) store(ctx context.Context, c contract.Contract, user, password string) error {
+	members := map[string]string{
+		"engine": contract.Postgres, "host": c.Target.Host, "port": fmt.Sprint(c.Target.Port), "dbname": c.Target.Database,
+		"username": user, "password": password,
+	}
+	for k, v := range c.Target.Fields {
+		members[k] = v
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return err
+	}
+	_, err = p.Secrets().CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String(c.ID()), SecretString: aws.String(string(text))})
+	return err
+}
+
+// Secrets is a Secrets Manager client of the account's root.
+func (p *Playground) Secrets() *secretsmanager.Client { return secretsmanager.NewFromConfig(p.AWS) }
+
+// Target is where the credential of a secret is honoured.
+func (p *Playground) Target(secret string) *contract.Target {
+	c, _ := p.Bundle.Find(secret)
+	return c.Target
+}
+
+// direct is the target without the proxy in between, for looks that must see the server as it is.
+func (p *Playground) direct(secret string) *contract.Target {
+	t := *p.Target(secret)
+	if p.Proxy != nil {
+		t.Port = p.Server.Port
+	}
+	return &t
+}
+
+// Value reads a version of a secret, AWSCURRENT where version is empty, with its id.
+func (p *Playground) Value(ctx context.Context, secret, version string) (credential.Value, string, error) {
+	in := &secretsmanager.GetSecretValueInput{SecretId: &secret}
+	if version != "" {
+		in.VersionId = &version
+	}
+	out, err := p.Secrets().GetSecretValue(ctx, in)
+	if err != nil {
+		return credential.Value{}, "", err
+	}
+	return credential.Parse(aws.ToString(out.SecretString)), aws.ToString(out.VersionId), nil
+}
+
+// GivenPasswords are the passwords that were there before Mayfly, for a test that looks for leaks.
+func (p *Playground) GivenPasswords() []string { return p.given }
+
+// Close ends everything that Start started.
+func (p *Playground) Close() error {
+	var errs []error
+	if p.Stack != nil {
+		errs = append(errs, p.Stack.Close())
+	}
+	if p.Proxy != nil {
+		errs = append(errs, p.Proxy.Close())
+	}
+	if p.Server != nil {
+		errs = append(errs, p.Server.Stop())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,225 @@
+package playground_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/mayfly-secrets/mayfly/localstack/playground"
+)
+
+// A routine dual rotation, counted: what it calls is what `make bench` prints, and more than this is too much.
+func TestCallsOfARoutineRotation(t *testing.T) {
+	f := &failing{Playground: start(t, playground.Options{})}
+	f.rotate(t, "onboard")
+	f.Stack.Clock.Advance(24 * time.Hour) // the worst case: the first record of a day seals the day before
+	f.Stack.Endpoint.ResetCalls()
+	f.rotate(t, "counted")
+	perOperation, secrets, all := map[string]int{}, 0, 0
+	for _, c := range f.Stack.Endpoint.Calls() {
+		if c.Function == "" {
+			continue
+		}
+		perOperation[c.Service+"."+c.Operation]++
+		if all++; c.Service == "secretsmanager" {
+			secrets++
+		}
+	}
+	if secrets > 10 || all > 26 {
+		t.Errorf("%d Secrets Manager calls, at most 10; %d calls in all, at most 26: %v", secrets, all, perOperation)
+	}
+	t.Logf("%d Secrets Manager calls, %d in all: %v", secrets, all, perOperation)
+	// Every write among them is in the fault table.
+	seen := map[write]bool{}
+	nth := map[string]int{}
+	for _, c := range f.Stack.Endpoint.Calls() {
+		if c.Function == "" || strings.HasPrefix(c.Operation, "Get") || strings.HasPrefix(c.Operation, "Describe") || strings.HasPrefix(c.Operation, "List") {
+			continue
+		}
+		k := c.Function + c.Service + c.Operation
+		seen[write{c.Function, c.Service, c.Operation, nth[k]}] = true
+		nth[k]++
+	}
+	delete(seen, write{"mayfly-admit-rotation", "s3", "PutObject", 1}) // the record behind the seal: the same write again
+	for w := range seen {
+		if !slices.Contains(writes, w) {
+			t.Errorf("%s is not in the fault table", w)
+		}
+	}
+}
+
+func TestTwentyRotationsUnderLoad(t *testing.T) {
+	p := start(t, playground.Options{})
+	f := &failing{Playground: p}
+	f.rotate(t, "onboard")
+	service := &playground.Service{Secrets: p.Secrets(), Secret: orders, Target: p.Target(orders), Every: 5 * time.Millisecond, Cache: 300 * time.Millisecond}
+	service.Start(t.Context())
+	for i := range 20 {
+		f.rotate(t, fmt.Sprint("r", i))
+		if err := p.CheckLaws(t.Context(), orders); err != nil {
+			t.Fatalf("rotation %d: %v", i, err)
+		}
+	}
+	c := service.Stop()
+	if c.Failures > 0 || c.Versions < 20 || c.Logins == 0 {
+		t.Errorf("the service saw %d logins with %d versions and %d failures, the first: %s", c.Logins, c.Versions, c.Failures, c.First)
+	}
+	t.Logf("20 rotations: %d logins, %d failures, %d versions read", c.Logins, c.Failures, c.Versions)
+	if _, err := p.CheckAudit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if leaks, err := p.Leaks(t.Context()); err != nil || len(leaks) > 0 {
+		t.Errorf("values were found in %v, %v", leaks, err)
+	}
+}
+
+// Two, and twenty, triggers at once are one rotation that answers them all.
+func TestTriggersAtOnce(t *testing.T) {
+	p := start(t, playground.Options{})
+	f := &failing{Playground: p}
+	f.rotate(t, "onboard")
+	for _, n := range []int{2, 20} {
+		before := runs(t, p, orders)
+		var wg sync.WaitGroup
+		executions := make([]string, n)
+		for i := range n {
+			wg.Go(func() {
+				var err error
+				if executions[i], err = p.Rotate(context.Background(), orders, fmt.Sprintf("storm-%d-%d", n, i), "at once"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, x := range executions {
+			if out, err := p.Wait(t.Context(), x); err != nil || out.Status != "SUCCEEDED" {
+				t.Fatalf("%s ended %v, %v", x, out.Status, err)
+			}
+		}
+		after := runs(t, p, orders)
+		if len(after) != len(before)+1 {
+			t.Fatalf("%d triggers at once made %d runs, want 1", n, len(after)-len(before))
+		}
+		ids := after[0]["trigger_ids"].(*types.AttributeValueMemberSS).Value
+		if len(ids) != n {
+			t.Errorf("the run answers %d triggers, want %d: %v", len(ids), n, ids)
+		}
+		if err := p.CheckLaws(t.Context(), orders); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := p.CheckAudit(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// runs lists the run history of a secret, the newest first.
+func runs(t *testing.T, p *playground.Playground, secret string) []map[string]types.AttributeValue {
+	t.Helper()
+	out, err := dynamodb.NewFromConfig(p.AWS).Query(t.Context(), &dynamodb.QueryInput{
+		TableName: aws.String(playground.RunsTable), KeyConditionExpression: aws.String("secret = :s"), ScanIndexForward: aws.Bool(false),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":s": &types.AttributeValueMemberS{Value: secret}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Items
+}
+
+// A critical finding goes the way of every event: bus, rule, mayfly-respond, mayfly-rotate. The credential in use is refused
+// before a new one exists, its open sessions end, and the service is back as soon as it reads its secret again.
+func TestCriticalFindingContains(t *testing.T) {
+	p := start(t, playground.Options{})
+	f := &failing{Playground: p}
+	f.rotate(t, "onboard")
+	stolen, _, err := p.Value(t.Context(), orders, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := playground.Connect(t.Context(), p.Target(orders), stolen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	send(t, p, "guardduty-critical.json")
+	for {
+		err := playground.Login(t.Context(), p.Target(orders), stolen)
+		if playground.Refused(err) {
+			break
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("the stolen credential still logs in (%v)", err)
+		}
+	}
+	t.Logf("from PutEvents to refused: %s", time.Since(began).Round(time.Millisecond))
+	settled(t, p)
+	if err := session.Ping(t.Context()); err == nil {
+		t.Error("the open session of the stolen credential survived")
+	}
+	if err := p.CheckLaws(t.Context(), orders); err != nil {
+		t.Error(err)
+	}
+	if run := runs(t, p, orders)[0]; run["mode"].(*types.AttributeValueMemberS).Value != "contain" {
+		t.Errorf("the run's mode is %v, want contain", run["mode"])
+	}
+	// The same finding again, five times: the run that it caused answers it.
+	before := len(runs(t, p, orders))
+	for range 5 {
+		send(t, p, "guardduty-critical.json")
+	}
+	settled(t, p)
+	if after := len(runs(t, p, orders)); after != before {
+		t.Errorf("a repeated finding made %d more runs", after-before)
+	}
+}
+
+// send puts a sample event on the bus.
+func send(t *testing.T, p *playground.Playground, file string) {
+	t.Helper()
+	var e struct {
+		Source     string          `json:"source"`
+		DetailType string          `json:"detail-type"`
+		Detail     json.RawMessage `json:"detail"`
+	}
+	if err := json.Unmarshal(sample(t, file), &e); err != nil {
+		t.Fatal(err)
+	}
+	out, err := eventbridge.NewFromConfig(p.AWS).PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{
+		{Source: &e.Source, DetailType: &e.DetailType, Detail: aws.String(string(e.Detail))}}})
+	if err != nil || out.FailedEntryCount > 0 {
+		t.Fatalf("put %s: %v %v", file, err, out)
+	}
+}
+
+// settled waits until no execution has been running for a moment.
+func settled(t *testing.T, p *playground.Playground) {
+	t.Helper()
+	quiet := 0
+	for deadline := time.Now().Add(60 * time.Second); quiet < 10; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("executions are still running after a minute")
+		}
+		quiet++
+		for _, machine := range []string{playground.RespondMachine, playground.RotateMachine} {
+			out, err := sfn.NewFromConfig(p.AWS).ListExecutions(t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &machine, StatusFilter: "RUNNING"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(out.Executions) > 0 || p.Stack.Events.Busy() > 0 {
+				quiet = 0
+			}
+		}
+	}
+}
