@@ -134,6 +134,15 @@ func (s *Stack) invokeAsync(ctx context.Context, function string, payload []byte
 	return s.Functions.InvokeAsync(ctx, function, payload, "")
 }
 
+// invokeNow runs a function of a custom resource; one that fails without an answer fails the deployment at once.
+func (s *Stack) invokeNow(ctx context.Context, function string, payload []byte) error {
+	r, err := s.Functions.Invoke(ctx, function, payload, "")
+	if err == nil && r.FunctionError != "" {
+		err = fmt.Errorf("%s ended with %s: %s", function, r.ErrorType, r.ErrorMessage)
+	}
+	return err
+}
+
 // Config reaches the stack as the account's root.
 func (s *Stack) Config() aws.Config { return s.config("test", "test", "") }
 
@@ -163,7 +172,7 @@ func (s *Stack) Deploy(ctx context.Context, assembly string, contracts []byte) e
 	s.deployed, err = template.Deploy(ctx, t, template.Options{
 		Types: types, Previous: s.deployed, Responses: s.responses,
 		Asset:  func(_, key string) (string, error) { return s.asset(t, key, contracts) },
-		Invoke: s.invokeAsync,
+		Invoke: s.invokeNow,
 	})
 	return err
 }

@@ -223,13 +223,3 @@ func (f *failing) await(ctx context.Context, cut *postgres.Cut, struck chan stri
 	}
 	return nil
 }
-
-// sample reads a sample event.
-func sample(t *testing.T, file string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "events", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}

@@ -77,7 +77,12 @@ func Start(ctx context.Context, o Options) (_ *Playground, err error) {
 		return p, err
 	}
 	o.Step("deploying the synthesized template")
-	return p, p.Deploy(ctx, p.Bundle)
+	if err := p.Deploy(ctx, p.Bundle); err != nil {
+		return p, err
+	}
+	// A schedule with a rate fires as soon as it is made: what is due at once rotates now.
+	o.Step("first evaluation")
+	return p, p.Settle(ctx)
 }
 
 // Deploy deploys the template with these contracts, as `cdk deploy` would after a commit.

@@ -2,20 +2,13 @@ package playground_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
 )
@@ -112,7 +105,7 @@ func TestTriggersAtOnce(t *testing.T) {
 		if len(after) != len(before)+1 {
 			t.Fatalf("%d triggers at once made %d runs, want 1", n, len(after)-len(before))
 		}
-		ids := after[0]["trigger_ids"].(*types.AttributeValueMemberSS).Value
+		ids := after[0].TriggerIDs
 		if len(ids) != n {
 			t.Errorf("the run answers %d triggers, want %d: %v", len(ids), n, ids)
 		}
@@ -123,19 +116,6 @@ func TestTriggersAtOnce(t *testing.T) {
 	if _, err := p.CheckAudit(t.Context()); err != nil {
 		t.Error(err)
 	}
-}
-
-// runs lists the run history of a secret, the newest first.
-func runs(t *testing.T, p *playground.Playground, secret string) []map[string]types.AttributeValue {
-	t.Helper()
-	out, err := dynamodb.NewFromConfig(p.AWS).Query(t.Context(), &dynamodb.QueryInput{
-		TableName: aws.String(playground.RunsTable), KeyConditionExpression: aws.String("secret = :s"), ScanIndexForward: aws.Bool(false),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":s": &types.AttributeValueMemberS{Value: secret}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.Items
 }
 
 // A critical finding goes the way of every event: bus, rule, mayfly-respond, mayfly-rotate. The credential in use is refused
@@ -171,8 +151,8 @@ func TestCriticalFindingContains(t *testing.T) {
 	if err := p.CheckLaws(t.Context(), orders); err != nil {
 		t.Error(err)
 	}
-	if run := runs(t, p, orders)[0]; run["mode"].(*types.AttributeValueMemberS).Value != "contain" {
-		t.Errorf("the run's mode is %v, want contain", run["mode"])
+	if run := runs(t, p, orders)[0]; run.Mode != "contain" {
+		t.Errorf("the run's mode is %v, want contain", run.Mode)
 	}
 	// The same finding again, five times: the run that it caused answers it.
 	before := len(runs(t, p, orders))
@@ -188,38 +168,27 @@ func TestCriticalFindingContains(t *testing.T) {
 // send puts a sample event on the bus.
 func send(t *testing.T, p *playground.Playground, file string) {
 	t.Helper()
-	var e struct {
-		Source     string          `json:"source"`
-		DetailType string          `json:"detail-type"`
-		Detail     json.RawMessage `json:"detail"`
-	}
-	if err := json.Unmarshal(sample(t, file), &e); err != nil {
+	if err := p.Send(t.Context(), filepath.Join("..", "..", "events", file)); err != nil {
 		t.Fatal(err)
-	}
-	out, err := eventbridge.NewFromConfig(p.AWS).PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{
-		{Source: &e.Source, DetailType: &e.DetailType, Detail: aws.String(string(e.Detail))}}})
-	if err != nil || out.FailedEntryCount > 0 {
-		t.Fatalf("put %s: %v %v", file, err, out)
 	}
 }
 
-// settled waits until no execution has been running for a moment.
+// settled waits until nothing is under way.
 func settled(t *testing.T, p *playground.Playground) {
 	t.Helper()
-	quiet := 0
-	for deadline := time.Now().Add(60 * time.Second); quiet < 10; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("executions are still running after a minute")
-		}
-		quiet++
-		for _, machine := range []string{playground.RespondMachine, playground.RotateMachine} {
-			out, err := sfn.NewFromConfig(p.AWS).ListExecutions(t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &machine, StatusFilter: "RUNNING"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(out.Executions) > 0 || p.Stack.Events.Busy() > 0 {
-				quiet = 0
-			}
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := p.Settle(ctx); err != nil {
+		t.Fatal(err)
 	}
+}
+
+// runs is the history of a secret, the newest first.
+func runs(t *testing.T, p *playground.Playground, secret string) []playground.RunItem {
+	t.Helper()
+	items, err := p.Runs(t.Context(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return items
 }
