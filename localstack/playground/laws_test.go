@@ -35,7 +35,7 @@ func start(t *testing.T, o playground.Options) *playground.Playground {
 		t.Fatalf("no synthesized template: run `make synth-local` (%v)", err)
 	}
 	if o.Policy == nil {
-		o.Policy = map[string]string{"quiet_period": "1s", "max_overlap": "20s"}
+		o.Policy = map[string]string{"quiet_period": "1s", "max_overlap": "6s"}
 	}
 	p, err := playground.Start(t.Context(), o)
 	if err != nil {
