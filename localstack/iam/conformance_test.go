@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mayfly-secrets/mayfly/localstack/iam"
+	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/stacktest"
 )
@@ -78,8 +79,8 @@ func TestRolesOfATemplate(t *testing.T) {
 		t.Fatal(diff)
 	}
 	statement := s.Policies("prod-a")[0].Document.Statement[0]
-	want := iam.Statement{Effect: "Allow", Action: iam.Strings{"secretsmanager:*"}, Resource: iam.Strings{"*"},
-		Condition: map[string]map[string]iam.Strings{"Bool": {"aws:SecureTransport": {"true"}}}}
+	want := policy.Statement{Effect: "Allow", Action: policy.Strings{"secretsmanager:*"}, Resource: policy.Strings{"*"},
+		Condition: map[string]map[string]policy.Strings{"Bool": {"aws:SecureTransport": {"true"}}}}
 	if diff := cmp.Diff(want, statement); diff != "" {
 		t.Fatal(diff)
 	}

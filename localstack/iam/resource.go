@@ -1,13 +1,12 @@
 package iam
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"strings"
 
+	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/template/name"
 	"github.com/mayfly-secrets/mayfly/localstack/template/property"
@@ -32,7 +31,7 @@ type roleProperties struct {
 	PermissionsBoundary      string
 	Policies                 []inlinePolicy
 	RoleName                 string
-	Tags                     []struct{ Key, Value string } // without local effect: no policy here looks at them
+	Tags                     []struct{ Key, Value string }
 }
 
 type inlinePolicy struct {
@@ -49,13 +48,13 @@ func (s *Service) makeRole(_ context.Context, res stack.Resource) (stack.Made, e
 	if p.RoleName == "" {
 		p.RoleName = name.Physical(res.LogicalID, 64)
 	}
-	trust, err := read("AssumeRolePolicyDocument", p.AssumeRolePolicyDocument)
+	trust, err := read("AssumeRolePolicyDocument", p.AssumeRolePolicyDocument, policy.Trust)
 	if err != nil {
 		return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
 	}
 	inline := map[string]document{}
-	for _, policy := range p.Policies {
-		if inline[policy.PolicyName], err = read(policy.PolicyName, policy.PolicyDocument); err != nil {
+	for _, given := range p.Policies {
+		if inline[given.PolicyName], err = read(given.PolicyName, given.PolicyDocument, policy.Identity); err != nil {
 			return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
 		}
 	}
@@ -77,6 +76,10 @@ func (s *Service) makeRole(_ context.Context, res stack.Resource) (stack.Made, e
 	}
 	r.path, r.description, r.boundary, r.session, r.trust = p.Path, p.Description, p.PermissionsBoundary, int(p.MaxSessionDuration), trust
 	r.arn = fmt.Sprintf("arn:aws:iam::%s:role%s%s", stack.Account, r.path, r.name)
+	r.tags = map[string]string{}
+	for _, t := range p.Tags {
+		r.tags[t.Key] = t.Value
+	}
 	r.inline[res.LogicalID], r.attached[res.LogicalID] = inline, attached
 	return stack.Made{Ref: r.name, Att: map[string]string{"Arn": r.arn, "RoleId": r.id}}, nil
 }
@@ -113,7 +116,7 @@ func (s *Service) makePolicy(_ context.Context, res stack.Resource) (stack.Made,
 	if err := property.Decode(res, &p); err != nil {
 		return stack.Made{}, err
 	}
-	d, err := read(p.PolicyName, p.PolicyDocument)
+	d, err := read(p.PolicyName, p.PolicyDocument, policy.Identity)
 	if err != nil {
 		return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
 	}
@@ -144,7 +147,7 @@ func (s *Service) makeManagedPolicy(_ context.Context, res stack.Resource) (stac
 		p.ManagedPolicyName = name.Physical(res.LogicalID, 128)
 	}
 	arn := fmt.Sprintf("arn:aws:iam::%s:policy%s%s", stack.Account, p.Path, p.ManagedPolicyName)
-	d, err := read(arn, p.PolicyDocument)
+	d, err := read(arn, p.PolicyDocument, policy.Identity)
 	if err != nil {
 		return stack.Made{}, fmt.Errorf("%s: %w", res.LogicalID, err)
 	}
@@ -156,13 +159,6 @@ func (s *Service) makeManagedPolicy(_ context.Context, res stack.Resource) (stac
 	}
 	s.managed[arn] = &d
 	return stack.Made{Ref: arn, Att: map[string]string{"PolicyArn": arn, "PolicyId": unique("ANPA")}}, nil
-}
-
-// decode reads JSON and refuses what the type does not know.
-func decode(b []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	return dec.Decode(into)
 }
 
 // unique makes an id of IAM's kind: a prefix and capitals and digits.

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
 
@@ -44,18 +45,13 @@ type role struct {
 	inline   map[string]map[string]document
 	attached map[string]map[string]bool
 	boundary string // ARN of a managed policy, or ""
+	tags     map[string]string
 }
 
 type document struct {
 	name   string
 	text   string
-	parsed Document
-}
-
-// Policy is a named policy document.
-type Policy struct {
-	Name     string // of an inline policy, or the ARN of a managed one
-	Document Document
+	parsed policy.Document
 }
 
 // managedByAWS are the AWS managed policies that the template uses, by ARN.
@@ -70,7 +66,7 @@ func managedByAWS() map[string]string {
 func New(clock *stack.Clock) *Service {
 	s := &Service{clock: clock, roles: map[string]*role{}, managed: map[string]*document{}}
 	for arn, text := range managedByAWS() {
-		d, err := read(arn, []byte(text))
+		d, err := read(arn, []byte(text), policy.Identity)
 		if err != nil {
 			panic(err) // a constant of this file
 		}
@@ -86,43 +82,63 @@ func New(clock *stack.Clock) *Service {
 }
 
 // Role is what STS needs to know of a role: its ARN, id and who may assume it. ok is false if there is no such role.
-func (s *Service) Role(name string) (arn, id string, trust Document, ok bool) {
+func (s *Service) Role(name string) (arn, id string, trust policy.Document, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.roles[name]
 	if !ok {
-		return "", "", Document{}, false
+		return "", "", policy.Document{}, false
 	}
 	return r.arn, r.id, r.trust.parsed, true
 }
 
 // Policies returns the identity policies of a role, inline ones and attached ones, and nil if there is no such role.
-func (s *Service) Policies(role string) []Policy {
+func (s *Service) Policies(role string) []policy.Named {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.roles[role]
 	if !ok {
 		return nil
 	}
-	out := []Policy{}
+	out := []policy.Named{}
 	for _, d := range r.documents() {
-		out = append(out, Policy{d.name, d.parsed})
+		out = append(out, policy.Named{Name: d.name, Document: d.parsed})
 	}
 	for _, arn := range r.arns() {
-		out = append(out, Policy{arn, s.managed[arn].parsed})
+		out = append(out, policy.Named{Name: arn, Document: s.managed[arn].parsed})
 	}
 	return out
 }
 
 // Boundary returns the permissions boundary of a role, or nil if it has none.
-func (s *Service) Boundary(role string) *Policy {
+func (s *Service) Boundary(role string) *policy.Named {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.roles[role]
 	if !ok || r.boundary == "" {
 		return nil
 	}
-	return &Policy{r.boundary, s.managed[r.boundary].parsed}
+	return &policy.Named{Name: r.boundary, Document: s.managed[r.boundary].parsed}
+}
+
+// Tags returns the tags of a role; nil if there is no such role.
+func (s *Service) Tags(role string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.roles[role]; ok {
+		return maps.Clone(r.tags)
+	}
+	return nil
+}
+
+// Managed returns a managed policy; ok is false if there is none of that ARN.
+func (s *Service) Managed(arn string) (p policy.Named, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d, ok := s.managed[arn]; ok {
+		return policy.Named{Name: arn, Document: d.parsed}, true
+	}
+	return policy.Named{}, false
 }
 
 // documents are a role's inline policies, by name.
@@ -147,8 +163,8 @@ func (r *role) arns() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-func read(name string, text []byte) (document, error) {
-	parsed, err := Parse(text)
+func read(name string, text []byte, kind policy.Kind) (document, error) {
+	parsed, err := policy.Parse(text, kind)
 	if err != nil {
 		return document{}, fmt.Errorf("%s: %w", name, err)
 	}

@@ -14,14 +14,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mayfly-secrets/mayfly/localstack/iam"
+	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
 
 // Roles knows the roles that can be assumed.
 type Roles interface {
 	// Role returns a role's ARN, unique id and trust policy; ok is false if there is no such role.
-	Role(name string) (arn, id string, trust iam.Document, ok bool)
+	Role(name string) (arn, id string, trust policy.Document, ok bool)
 }
 
 // Service is STS.
