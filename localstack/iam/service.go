@@ -131,14 +131,14 @@ func (s *Service) Tags(role string) map[string]string {
 	return nil
 }
 
-// Managed returns a managed policy; ok is false if there is none of that ARN.
-func (s *Service) Managed(arn string) (p policy.Named, ok bool) {
+// Managed returns the text of a managed policy; ok is false if there is none of that ARN.
+func (s *Service) Managed(arn string) (document string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d, ok := s.managed[arn]; ok {
-		return policy.Named{Name: arn, Document: d.parsed}, true
+		return d.text, true
 	}
-	return policy.Named{}, false
+	return "", false
 }
 
 // documents are a role's inline policies, by name.

@@ -17,12 +17,15 @@ const maxBody = 32 << 20
 
 // Endpoint is the one address at which every service of the local stack answers, as an http.Handler. It routes by the
 // service in the credential scope of a request's signature, so that services with overlapping paths (path-style S3
-// beside AWS JSON at "/") live together, and it takes each request through one chain: identity, quotas, latency, faults
-// before, the service, faults after, ledger.
+// beside AWS JSON at "/") live together, and it takes each request through one chain: identity, authorization, quotas,
+// latency, faults before, the service, faults after, ledger.
 type Endpoint struct {
 	// Kill ends the Lambda process that holds these credentials. Faults of mode "kill" use it; if nil, such a fault
 	// only drops the connection.
 	Kill func(Identity)
+	// Authorize decides whether a caller may make a call; its error is what the caller sees. If nil, everybody may do
+	// everything.
+	Authorize func(ctx context.Context, call *Call) error
 	// Idle reports that work is in progress and all of it waits for the clock and for nothing else. The automatic
 	// clock jumps to the next timer while it says so; if nil, the automatic clock never moves.
 	Idle func() bool
@@ -100,6 +103,11 @@ func (e *Endpoint) pass(ctx context.Context, service Service, call *Call, scope 
 	var err error
 	if call.Caller, err = e.identify(ctx, call, scope); err != nil {
 		return failure(service, err), false
+	}
+	if e.Authorize != nil {
+		if err := e.Authorize(ctx, call); err != nil {
+			return failure(service, err), false
+		}
 	}
 	if err := e.takeQuota(call); err != nil {
 		return failure(service, err), false

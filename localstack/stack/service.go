@@ -46,6 +46,13 @@ type Identity struct {
 	Role      string // role name, empty for the account root
 	Function  string // name of the Lambda function whose process holds these credentials, or ""
 	Execution string // ARN of the state machine execution that the function works for at this moment, or ""
+	Session   *Session
+}
+
+// Session is what AssumeRole laid upon a session beside its role; nil if nothing.
+type Session struct {
+	Tags     map[string]string
+	Policies []string // session policies, JSON; if there are any, the session may do no more than they allow
 }
 
 // Error is a service error, written to the wire in the protocol of the service that returns it.

@@ -1,7 +1,8 @@
 // Package sts is STS of the local stack: who calls, and temporary credentials for the roles that IAM knows.
 //
 // Operations: GetCallerIdentity, AssumeRole.
-// Left out: session policies, source identity, MFA and federation.
+// Left out: source identity, MFA, federation, and passing transitive tags on to a role that a role assumes. Who may
+// assume what is decided before a call comes here, see package authorization.
 //
 // Reference: https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 package sts
@@ -22,6 +23,8 @@ import (
 type Roles interface {
 	// Role returns a role's ARN, unique id and trust policy; ok is false if there is no such role.
 	Role(name string) (arn, id string, trust policy.Document, ok bool)
+	// Managed returns the text of a managed policy.
+	Managed(arn string) (document string, ok bool)
 }
 
 // Service is STS.
@@ -61,7 +64,13 @@ type assumeRoleInput struct {
 	RoleArn         string
 	RoleSessionName string
 	DurationSeconds int
-	ExternalId      string // without effect until trust policies are enforced
+	ExternalId      string // of interest to the trust policy only
+	Policy          string
+	PolicyArns      []struct {
+		Arn string `json:"arn"`
+	}
+	Tags              []struct{ Key, Value string }
+	TransitiveTagKeys []string // of interest to the trust policy only
 }
 
 type assumeRoleOutput struct {
@@ -92,13 +101,53 @@ func (s *Service) assumeRole(_ context.Context, call *stack.Call, in *assumeRole
 		return nil, &stack.Error{Code: "AccessDenied", Status: http.StatusForbidden,
 			Message: fmt.Sprintf("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", call.Caller.ARN, in.RoleArn)}
 	}
+	session, err := s.session(in)
+	if err != nil {
+		return nil, err
+	}
 	out := &assumeRoleOutput{}
 	out.AssumedRoleUser.AssumedRoleId = id + ":" + in.RoleSessionName
 	out.AssumedRoleUser.Arn = fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/%s", stack.Account, name, in.RoleSessionName)
 	// The function and the execution stay those of the caller, so that the ledger shows for whom the role was assumed.
-	c := s.ids.Issue(stack.Identity{ARN: out.AssumedRoleUser.Arn, Role: name, Function: call.Caller.Function, Execution: call.Caller.Execution})
+	c := s.ids.Issue(stack.Identity{ARN: out.AssumedRoleUser.Arn, Role: name, Function: call.Caller.Function, Execution: call.Caller.Execution, Session: session})
 	life := time.Duration(in.DurationSeconds) * time.Second
 	s.clock.AfterFunc(life, func() { s.ids.Revoke(c.AccessKeyID) })
 	out.Credentials = credentials{c.AccessKeyID, c.SecretAccessKey, c.SessionToken, stack.Time{Time: call.Time.Add(life)}}
+	return out, nil
+}
+
+const maxTags = 50
+
+// session is what the request lays upon the session: tags, and policies beyond which it may not go.
+//   - https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+//   - https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
+func (s *Service) session(in *assumeRoleInput) (*stack.Session, error) {
+	out := &stack.Session{Tags: map[string]string{}}
+	if len(in.Tags) > maxTags {
+		return nil, &stack.Error{Code: "ValidationError", Message: fmt.Sprintf("%d session tags, at most %d are allowed", len(in.Tags), maxTags)}
+	}
+	seen := map[string]bool{}
+	for _, t := range in.Tags {
+		key := strings.ToLower(t.Key)
+		if seen[key] || key == "" {
+			return nil, &stack.Error{Code: "InvalidParameterValue", Message: "Duplicate or empty tag keys found. Please note that Tag keys are case insensitive."}
+		}
+		seen[key], out.Tags[t.Key] = true, t.Value
+	}
+	if in.Policy != "" {
+		out.Policies = append(out.Policies, in.Policy)
+	}
+	for _, p := range in.PolicyArns {
+		text, ok := s.roles.Managed(p.Arn)
+		if !ok {
+			return nil, &stack.Error{Code: "ValidationError", Message: fmt.Sprintf("ARN %s does not exist or is not attachable.", p.Arn)}
+		}
+		out.Policies = append(out.Policies, text)
+	}
+	for _, text := range out.Policies {
+		if _, err := policy.Parse([]byte(text), policy.Session); err != nil {
+			return nil, &stack.Error{Code: "MalformedPolicyDocument", Message: err.Error()}
+		}
+	}
 	return out, nil
 }
