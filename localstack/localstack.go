@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/mayfly-secrets/mayfly/localstack/cloudtrail"
 	"github.com/mayfly-secrets/mayfly/localstack/dynamodb"
 	"github.com/mayfly-secrets/mayfly/localstack/events"
 	"github.com/mayfly-secrets/mayfly/localstack/events/delivery"
@@ -115,6 +116,11 @@ func (s *Stack) wire() {
 		s.Functions, s.Machines, s.Events, s.Schedules, roles, keys, sts.New(s.Clock, s.Identities, roles))
 	s.providers = []stack.Provider{s.Secrets, s.Tables, s.Buckets, s.Queues, s.Topics, s.Metrics, s.Logs, s.Functions,
 		s.Machines, s.Events, s.Schedules, roles, keys}
+	s.Endpoint.Observe = func(ctx context.Context, call *stack.Call, reply stack.Reply) {
+		if event, ok := cloudtrail.Record(call, reply); ok {
+			emit(ctx, event)
+		}
+	}
 	s.Endpoint.Kill = func(id stack.Identity) { s.Functions.Kill(id) }
 	s.Endpoint.Idle = func() bool {
 		return s.Machines.Idle() && s.Functions.Busy() == 0 && s.Events.Busy() == 0 && s.Schedules.Busy() == 0

@@ -26,6 +26,9 @@ type Endpoint struct {
 	// Authorize decides whether a caller may make a call; its error is what the caller sees. If nil, everybody may do
 	// everything.
 	Authorize func(ctx context.Context, call *Call) error
+	// Observe sees every call that reached its service, with the answer, whether or not the caller gets it. It is
+	// CloudTrail's place; if nil, nobody watches.
+	Observe func(ctx context.Context, call *Call, reply Reply)
 	// Idle reports that work is in progress and all of it waits for the clock and for nothing else. The automatic
 	// clock jumps to the next timer while it says so; if nil, the automatic clock never moves.
 	Idle func() bool
@@ -120,6 +123,9 @@ func (e *Endpoint) pass(ctx context.Context, service Service, call *Call, scope 
 	}
 	// The client may hang up while the operation runs; the operation still takes effect, as it does in AWS.
 	reply = service.Serve(context.WithoutCancel(ctx), call)
+	if e.Observe != nil {
+		e.Observe(context.WithoutCancel(ctx), call, reply)
+	}
 	if f := e.takeFault(call, "after"); f != nil {
 		return e.strike(f, service, call)
 	}
