@@ -63,13 +63,13 @@ type Run struct {
 	ContractDigest string            `json:"contract_digest,omitempty"`
 	ContractCommit string            `json:"contract_commit,omitempty"`
 	Policy         policy.Policy     `json:"policy"`
-	From           rotator.Version   `json:"from"`            // the version in use when the run began; no id: there was none (S6)
-	To             rotator.Version   `json:"to"`              // the version that the run brings
-	Head           audit.Head        `json:"head"`            // of the secret's audit chain
-	SetAt          time.Time         `json:"set_at,omitzero"` // when the target was given the new value: its life counts from here
+	From           rotator.Version   `json:"from"`                   // the version in use when the run began; no id: there was none (S6)
+	To             rotator.Version   `json:"to"`                     // the version that the run brings
+	Head           audit.Head        `json:"head"`                   // of the secret's audit chain
+	SetAt          time.Time         `json:"set_at,omitzero"`        // when the target was given the new value: its life counts from here
 	PendingLeft    bool              `json:"pending_left,omitempty"` // AWSPENDING is still on To, which is current: CloseRun drops it
-	WaitSeconds    int64             `json:"wait_seconds,omitempty"`
-	OverlapEnds    time.Time         `json:"overlap_ends,omitzero"` // when the old credential is barred, used or not
+	WaitSeconds    int64             `json:"wait_seconds"`           // never absent: AwaitQuiet reads it, and 0 is a time to wait
+	OverlapEnds    time.Time         `json:"overlap_ends,omitzero"`  // when the old credential is barred, used or not
 	Outcome        string            `json:"outcome,omitempty"`
 	ReasonCode     string            `json:"reason_code,omitempty"`
 	Reason         string            `json:"reason,omitempty"`
