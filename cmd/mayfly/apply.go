@@ -52,7 +52,7 @@ func (c apply) run(ctx context.Context, out output) error {
 	in := rotation.ApplyContracts{
 		Log: log, Registry: conn.registry(c.tables), Secrets: secretsmanager.NewFromConfig(conn.Config), Rand: rand.Reader, Now: time.Now,
 	}
-	done, failed := in.Apply(ctx, bundle, "cli-"+random())
+	done, failed := in.Apply(ctx, bundle, "cli-"+randomID())
 	if c.JSON {
 		if err := out.json(done); err != nil {
 			return err

@@ -82,7 +82,7 @@ func (c rotate) run(ctx context.Context, out output) error {
 	}
 	asked := trigger.Trigger{Type: trigger.Manual, ID: c.ID, Source: "cli", Actor: is.ARN, Reason: c.Reason}
 	if asked.ID == "" {
-		asked.ID = "cli-" + random()
+		asked.ID = "cli-" + randomID()
 	}
 	client, machine := sfn.NewFromConfig(conn.Config), conn.machineARN(c.Machine, is)
 	var runs []started
@@ -95,7 +95,7 @@ func (c rotate) run(ctx context.Context, out output) error {
 		}
 		runs = append(runs, run)
 		if !c.JSON {
-			fmt.Fprintln(out.Out, run)
+			fmt.Fprintln(out.Out, run.line())
 		}
 	}
 	if c.Wait {
@@ -184,8 +184,8 @@ func start(ctx context.Context, client *sfn.Client, machine, secret string, aske
 	return run, err
 }
 
-// String is the line that says what was started.
-func (s started) String() string {
+// line is the line that says what was started.
+func (s started) line() string {
 	if s.Repeated {
 		return fmt.Sprintf("%s  requested before: %s", s.Secret, s.Execution)
 	}
@@ -202,8 +202,8 @@ func (c rotate) verdict(runs []started) error {
 	return nil
 }
 
-// random is 16 hex digits: enough that no two requests share an id.
-func random() string {
+// randomID is 16 hex digits: enough that no two requests share an id.
+func randomID() string {
 	b := make([]byte, 8)
 	rand.Read(b) // never fails: https://pkg.go.dev/crypto/rand#Read
 	return hex.EncodeToString(b)

@@ -55,8 +55,8 @@ func follow(ctx context.Context, client *sfn.Client, runs []started, say progres
 		all[i] = &followed{started: &runs[i]}
 	}
 	// GetExecutionHistory allows 20 calls a second: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-	pause := max(500*time.Millisecond, time.Duration(len(runs))*100*time.Millisecond)
-	for {
+	slowest := max(time.Second, time.Duration(len(runs))*100*time.Millisecond)
+	for pause := slowest / 10; ; pause = min(2*pause, slowest) {
 		open := 0
 		for _, f := range all {
 			if f.ended {
@@ -127,16 +127,19 @@ func (f *followed) event(e types.HistoryEvent, say progress) {
 		say(f.started, after, text)
 	case e.TaskFailedEventDetails != nil:
 		say(f.started, after, fmt.Sprintf("%s failed: %s", f.state, aws.ToString(e.TaskFailedEventDetails.Error)))
-	case e.Type == types.HistoryEventTypeExecutionSucceeded, e.Type == types.HistoryEventTypeExecutionFailed:
-		f.end(f.outcome(), after, say)
+	case e.ExecutionFailedEventDetails != nil:
+		d := e.ExecutionFailedEventDetails
+		f.end(f.outcome(), after, say, aws.ToString(d.Error), aws.ToString(d.Cause))
+	case e.Type == types.HistoryEventTypeExecutionSucceeded:
+		f.end(f.outcome(), after, say, "", "")
 	case e.Type == types.HistoryEventTypeExecutionAborted:
-		f.end("aborted", after, say)
+		f.end("aborted", after, say, "", "somebody stopped the execution")
 	case e.Type == types.HistoryEventTypeExecutionTimedOut:
-		f.end("timed_out", after, say)
+		f.end("timed_out", after, say, "States.Timeout", "")
 	}
 }
 
-// outcome is how the run says that it ended. A request that was refused has no outcome, only the state that it ended in.
+// outcome follows from the state in which it ended: a request that was refused has no other.
 func (f *followed) outcome() string {
 	byState := map[string]string{"Rotated": audit.Rotated, "Skipped": audit.Skipped, "FailedClean": audit.FailedClean, "FailedDirty": audit.FailedDirty}
 	if ended, ok := byState[f.state]; ok {
@@ -145,11 +148,16 @@ func (f *followed) outcome() string {
 	return "failed"
 }
 
-func (f *followed) end(outcome string, after time.Duration, say progress) {
+// end notes how it ended and why: as the run says, or the error that it was caught with, or else what Step Functions says.
+func (f *followed) end(outcome string, after time.Duration, say progress, failure, cause string) {
 	f.ended, f.Outcome, f.Seconds = true, outcome, after.Seconds()
-	f.ReasonCode, f.Reason = f.run.ReasonCode, f.run.Reason
-	if f.run.Error != nil && f.ReasonCode == "" {
+	switch {
+	case f.run.ReasonCode != "":
+		f.ReasonCode, f.Reason = f.run.ReasonCode, f.run.Reason
+	case f.run.Error != nil:
 		f.ReasonCode, f.Reason = string(f.run.Error.Code()), f.run.Error.Message()
+	default:
+		f.ReasonCode, f.Reason = failure, cause
 	}
 	say(f.started, after, "")
 }

@@ -125,7 +125,7 @@ func (c send) play(ctx context.Context, endpoint string, event sentEvent, data [
 		if err := json.Unmarshal(data, &members); err != nil {
 			return "", err
 		}
-		event.ID = "cli-" + random()
+		event.ID = "cli-" + randomID()
 		members["id"], _ = json.Marshal(event.ID) // text always marshals
 		data, _ = json.Marshal(members)
 	}
