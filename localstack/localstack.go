@@ -127,6 +127,7 @@ func (s *Stack) wire() {
 	}
 	s.responses = template.NewResponses(s.URL + "/_local/cfn/")
 	s.Endpoint.Mount("/_local/cfn/", s.responses)
+	s.Endpoint.Mount(lambda.URLPath, s.Functions.URLs())
 }
 
 // invoke runs a function for an execution of a state machine.

@@ -44,6 +44,7 @@ type function struct {
 	idle     []*sandbox
 	async    asyncConfig
 	allowed  []Permission
+	url      *functionURL      // nil if it has none
 	versions int               // published versions are 1..versions
 	aliases  map[string]string // alias -> version
 }

@@ -2,7 +2,7 @@
 // Runtime API, one process per concurrent invocation, and keeps idle ones warm.
 //
 // Operations: Invoke (RequestResponse, Event, DryRun), GetFunction, GetFunctionConfiguration, ListFunctions and
-// UpdateFunctionConfiguration. Resources: see resource.go.
+// UpdateFunctionConfiguration; and function URLs (see url.go). Resources: see resource.go.
 //
 //   - https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 //   - https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html

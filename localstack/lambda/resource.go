@@ -39,6 +39,18 @@ func (n *integer) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// flag is a truth value that a template may write as a string.
+type flag bool
+
+func (f *flag) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseBool(strings.Trim(string(b), `"`))
+	if err != nil {
+		return fmt.Errorf("%s is neither true nor false", b)
+	}
+	*f = flag(v)
+	return nil
+}
+
 // properties reads a resource's properties strictly.
 func properties(r stack.Resource, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(r.Properties))
@@ -190,17 +202,21 @@ var reservedVariables = map[string]bool{
 	"AWS_LAMBDA_RUNTIME_API": true, "LAMBDA_TASK_ROOT": true, "LAMBDA_RUNTIME_DIR": true,
 }
 
-// Permission is one statement of a function's resource policy.
+// Permission is one statement of a function's resource policy. With URLAuthType or ViaURL it holds for calls through the
+// function's URL only.
 type Permission struct {
 	Action, Principal, SourceArn, SourceAccount, Qualifier string
+	URLAuthType                                            string
+	ViaURL                                                 bool
 }
 
 // makePermission adds a statement to a function's policy.
 func (s *Service) makePermission(_ context.Context, r stack.Resource) (stack.Made, error) {
 	var p struct {
 		Action, FunctionName, Principal, SourceArn, SourceAccount string
-		FunctionUrlAuthType, PrincipalOrgID, EventSourceToken     string // known: nothing here calls through them
-		InvokedViaFunctionUrl                                     json.RawMessage
+		PrincipalOrgID, EventSourceToken                          string // known: nothing here calls through them
+		FunctionUrlAuthType                                       string
+		InvokedViaFunctionUrl                                     flag
 	}
 	if err := properties(r, &p); err != nil {
 		return stack.Made{}, err
@@ -212,14 +228,15 @@ func (s *Service) makePermission(_ context.Context, r stack.Resource) (stack.Mad
 		return stack.Made{}, fmt.Errorf("%s %s: %w", r.Type, r.LogicalID, err)
 	}
 	_, qualifier, _ := splitName(p.FunctionName)
-	statement := Permission{p.Action, p.Principal, p.SourceArn, p.SourceAccount, qualifier}
+	statement := Permission{p.Action, p.Principal, p.SourceArn, p.SourceAccount, qualifier, p.FunctionUrlAuthType, bool(p.InvokedViaFunctionUrl)}
 	if !slices.Contains(f.allowed, statement) { // a template that is loaded again brings it again
 		f.allowed = append(f.allowed, statement)
 	}
 	return stack.Made{Ref: r.LogicalID}, nil
 }
 
-// Permissions is a function's resource policy; none if there is no such function.
+// Permissions is what a function's resource policy allows to calls of the API, which the statements on its URL are no part
+// of; none if there is no such function.
 func (s *Service) Permissions(functionARN string) []Permission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,7 +244,7 @@ func (s *Service) Permissions(functionARN string) []Permission {
 	if err != nil {
 		return nil
 	}
-	return append([]Permission(nil), f.allowed...)
+	return slices.DeleteFunc(slices.Clone(f.allowed), func(p Permission) bool { return p.ViaURL || p.URLAuthType != "" })
 }
 
 // makeEventInvokeConfig sets what becomes of failed asynchronous events.
@@ -302,25 +319,4 @@ func (s *Service) makeAlias(_ context.Context, r stack.Resource) (stack.Made, er
 	f.aliases[p.Name] = version
 	ref := arn(f.set.Name) + ":" + p.Name
 	return stack.Made{Ref: ref, Att: map[string]string{"AliasArn": ref}}, nil
-}
-
-// makeURL gives a function URL a name. Nothing answers there: function URLs are data in the local stack.
-func (s *Service) makeURL(_ context.Context, r stack.Resource) (stack.Made, error) {
-	var p struct {
-		TargetFunctionArn, AuthType, InvokeMode, Qualifier string
-		Cors                                               json.RawMessage
-	}
-	if err := properties(r, &p); err != nil {
-		return stack.Made{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f, _, err := s.find(p.TargetFunctionArn, p.Qualifier)
-	if err != nil {
-		return stack.Made{}, fmt.Errorf("%s %s: %w", r.Type, r.LogicalID, err)
-	}
-	return stack.Made{Ref: r.LogicalID, Att: map[string]string{
-		"FunctionArn": arn(f.set.Name),
-		"FunctionUrl": fmt.Sprintf("https://%s.lambda-url.%s.on.aws/", strings.ToLower(f.set.Name), stack.Region),
-	}}, nil
 }
