@@ -79,8 +79,20 @@ func (s *Service) Serve(ctx context.Context, call *stack.Call) stack.Reply {
 	} else {
 		reply = s.serveJSON(ctx, call)
 	}
-	// Clients made for the older Query protocol know errors by other names.
-	// https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait
+	return named(reply)
+}
+
+// FailFor writes an error that the operation itself has nothing to do with, in the protocol of the request.
+func (s *Service) FailFor(r *http.Request, err error) stack.Reply {
+	if speaksCBOR(r) {
+		return named(s.cbor.Fail(err))
+	}
+	return named(s.json.Fail(err))
+}
+
+// named adds the names by which clients made for the older Query protocol know errors.
+// https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait
+func named(reply stack.Reply) stack.Reply {
 	if reply.Code != "" {
 		reply.Header.Set("x-amzn-query-error", queryName(reply.Code)+";Sender")
 	}

@@ -85,12 +85,12 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		write(w, failure(service, bodyError(err)))
+		write(w, failure(service, r, bodyError(err)))
 		return
 	}
 	call := &Call{Service: scope.service, Time: e.clock.Now(), Request: r, Body: body}
 	if call.Operation, err = service.Operation(r, body); err != nil {
-		write(w, failure(service, err))
+		write(w, failure(service, r, err))
 		return
 	}
 	reply, dropped := e.pass(r.Context(), service, call, scope)
@@ -105,18 +105,18 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (e *Endpoint) pass(ctx context.Context, service Service, call *Call, scope scope) (reply Reply, dropped bool) {
 	var err error
 	if call.Caller, err = e.identify(ctx, call, scope); err != nil {
-		return failure(service, err), false
+		return failure(service, call.Request, err), false
 	}
 	if e.Authorize != nil {
 		if err := e.Authorize(ctx, call); err != nil {
-			return failure(service, err), false
+			return failure(service, call.Request, err), false
 		}
 	}
 	if err := e.takeQuota(call); err != nil {
-		return failure(service, err), false
+		return failure(service, call.Request, err), false
 	}
 	if err := e.delay(ctx, call); err != nil {
-		return failure(service, err), false
+		return failure(service, call.Request, err), false
 	}
 	if f := e.takeFault(call, "before"); f != nil {
 		return e.strike(f, service, call)
@@ -132,8 +132,13 @@ func (e *Endpoint) pass(ctx context.Context, service Service, call *Call, scope 
 	return reply, false
 }
 
-// failure writes an error in the protocol of a service.
-func failure(service Service, err error) Reply {
+// failure writes an error in the protocol of a service, or of the request where a service speaks several.
+func failure(service Service, r *http.Request, err error) Reply {
+	if f, ok := service.(interface {
+		FailFor(*http.Request, error) Reply
+	}); ok {
+		return f.FailFor(r, err)
+	}
 	if f, ok := service.(interface{ Fail(error) Reply }); ok {
 		reply := f.Fail(err)
 		var e *Error

@@ -107,6 +107,6 @@ func (e *Endpoint) strike(f *Fault, service Service, call *Call) (reply Reply, d
 	case "drop":
 		return Reply{Code: "Dropped"}, true
 	default:
-		return failure(service, &Error{Code: f.Code, Message: f.Message, Status: f.Status}), false
+		return failure(service, call.Request, &Error{Code: f.Code, Message: f.Message, Status: f.Status}), false
 	}
 }

@@ -46,15 +46,15 @@ func (a *Authorizer) monitoring(call *stack.Call) ([]need, error) {
 	n := need{action: "cloudwatch:" + call.Operation, resource: "*", keys: policy.Context{}}
 	switch call.Operation {
 	case "PutMetricData", "SetAlarmState":
-		members, err := readCBOR(call)
+		r, err := readMetric(call)
 		if err != nil {
 			return nil, err
 		}
-		if namespace, ok := members["Namespace"].(cbor.String); ok {
-			n.keys.Set("cloudwatch:namespace", string(namespace))
+		if r.Namespace != "" {
+			n.keys.Set("cloudwatch:namespace", r.Namespace)
 		}
-		if alarm, ok := members["AlarmName"].(cbor.String); ok {
-			n.resource = arn("cloudwatch", "alarm:"+string(alarm))
+		if r.AlarmName != "" {
+			n.resource = arn("cloudwatch", "alarm:"+r.AlarmName)
 		}
 	case "DescribeAlarms":
 		n.resource = arn("cloudwatch", "alarm:*") // whichever alarms the request names
@@ -65,10 +65,14 @@ func (a *Authorizer) monitoring(call *stack.Call) ([]need, error) {
 	return []need{n}, nil
 }
 
-// readCBOR reads a body of RPC v2 CBOR, which clients compress when it is large.
-func readCBOR(call *stack.Call) (cbor.Map, error) {
+type metricRequest struct{ Namespace, AlarmName string }
+
+// readMetric reads a body of AWS JSON, or of RPC v2 CBOR, which clients compress when it is large.
+func readMetric(call *stack.Call) (r metricRequest, err error) {
+	if call.Request.Header.Get("Smithy-Protocol") == "" {
+		return r, read(call, &r)
+	}
 	body := call.Body
-	var err error
 	if call.Request.Header.Get("Content-Encoding") == "gzip" {
 		var z *gzip.Reader
 		if z, err = gzip.NewReader(bytes.NewReader(body)); err == nil {
@@ -81,7 +85,9 @@ func readCBOR(call *stack.Call) (cbor.Map, error) {
 	}
 	members, ok := v.(cbor.Map)
 	if err != nil || !ok {
-		return nil, &stack.Error{Code: "SerializationException", Message: fmt.Sprintf("%s.%s: the body is not a map in CBOR", call.Service, call.Operation)}
+		return r, &stack.Error{Code: "SerializationException", Message: fmt.Sprintf("%s.%s: the body is not a map in CBOR", call.Service, call.Operation)}
 	}
-	return members, nil
+	namespace, _ := members["Namespace"].(cbor.String) // "" if it is missing, which the service refuses
+	alarm, _ := members["AlarmName"].(cbor.String)
+	return metricRequest{string(namespace), string(alarm)}, nil
 }
