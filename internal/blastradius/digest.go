@@ -1,0 +1,176 @@
+package blastradius
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+)
+
+// PolicyDigest is the same, 64 hex digits, for two resource policies that mean the same: what is in force is compared with
+// what was compiled by it. The order of statements and of values does not count, nor do Sid, Id, repetition, the case of
+// actions and condition keys, or a single value written without a list; everything else does. A role that was deleted
+// stands in the policy in force by its unique id, which is a difference, and rightly so.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+//
+// The error (ContractInvalid) says that the text is no policy that Mayfly could have written or compared.
+func PolicyDigest(document []byte) (string, error) {
+	canonical, err := canonicalPolicy(document)
+	if err != nil {
+		return "", fault.Wrap(err, fault.ContractInvalid, "the resource policy cannot be read; compile the contract's policy again and put it in force")
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+func canonicalPolicy(document []byte) ([]byte, error) {
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.UseNumber()
+	var policy map[string]any
+	if err := d.Decode(&policy); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("something follows the policy")
+	}
+	version := "2008-10-17" // what IAM takes it for without one
+	var statements []string
+	for name, v := range policy {
+		switch name {
+		case "Version":
+			version, _ = v.(string)
+		case "Id":
+		case "Statement":
+			for _, one := range listOf(v) {
+				s, err := canonicalStatement(one)
+				if err != nil {
+					return nil, err
+				}
+				statements = append(statements, s)
+			}
+		default:
+			return nil, fmt.Errorf("%q is no element of a policy", name)
+		}
+	}
+	slices.Sort(statements)
+	return json.Marshal([]any{version, slices.Compact(statements)})
+}
+
+func canonicalStatement(v any) (string, error) {
+	s, ok := v.(map[string]any)
+	if !ok {
+		return "", fmt.Errorf("a statement is a %T and no object", v)
+	}
+	out := map[string]any{}
+	for name, v := range s {
+		var err error
+		switch name {
+		case "Sid":
+			continue
+		case "Effect":
+			out[name] = v
+		case "Principal", "NotPrincipal":
+			out[name], err = canonicalPrincipal(v)
+		case "Action", "NotAction":
+			out[name], err = scalars(v, strings.ToLower)
+		case "Resource", "NotResource":
+			out[name], err = scalars(v, nil)
+		case "Condition":
+			out[name], err = canonicalConditions(v)
+		default:
+			err = fmt.Errorf("%q is no element of a statement", name)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal(out)
+	return string(text), err
+}
+
+// root is an account as IAM stores it when a policy names it by its number.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-accounts
+var root = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}):root$`)
+
+func canonicalPrincipal(v any) (map[string][]string, error) {
+	if v == "*" {
+		v = map[string]any{"AWS": "*"} // the two are one in the policy of a resource
+	}
+	kinds, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("a principal is a %T", v)
+	}
+	out := map[string][]string{}
+	for kind, names := range kinds {
+		list, err := scalars(names, func(name string) string {
+			if m := root.FindStringSubmatch(name); m != nil {
+				return m[1]
+			}
+			return name
+		})
+		if err != nil {
+			return nil, err
+		}
+		out[kind] = list
+	}
+	return out, nil
+}
+
+func canonicalConditions(v any) (map[string]map[string][]string, error) {
+	operators, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("a condition is a %T", v)
+	}
+	out := map[string]map[string][]string{}
+	for operator, v := range operators {
+		keys, ok := v.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("the condition %s is a %T", operator, v)
+		}
+		out[operator] = map[string][]string{}
+		for key, values := range keys {
+			list, err := scalars(values, nil)
+			if err != nil {
+				return nil, err
+			}
+			lower := strings.ToLower(key)
+			if _, twice := out[operator][lower]; twice {
+				return nil, fmt.Errorf("the condition %s has the key %s twice", operator, key)
+			}
+			out[operator][lower] = list
+		}
+	}
+	return out, nil
+}
+
+func listOf(v any) []any {
+	if list, ok := v.([]any); ok {
+		return list
+	}
+	return []any{v}
+}
+
+// scalars is a value or a list of them as sorted text without repetition.
+func scalars(v any, as func(string) string) ([]string, error) {
+	out := []string{}
+	for _, one := range listOf(v) {
+		switch one := one.(type) {
+		case string, bool, json.Number:
+			text := fmt.Sprint(one)
+			if as != nil {
+				text = as(text)
+			}
+			out = append(out, text)
+		default:
+			return nil, fmt.Errorf("a value is a %T", one)
+		}
+	}
+	return distinct(out), nil
+}

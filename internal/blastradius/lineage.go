@@ -1,0 +1,82 @@
+package blastradius
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Print is the fingerprint of one version's value: a keyed hash, so that equal values have equal prints and nobody without
+// the key can try values against it. Give those of versions that somebody could still use.
+type Print struct {
+	Secret      string `json:"secret"`
+	Version     string `json:"version"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// Family is versions that hold one value.
+type Family struct {
+	Versions     []Print  `json:"versions"`     // by secret and version
+	Secrets      []string `json:"secrets"`      // sorted
+	Environments []string `json:"environments"` // sorted
+}
+
+// Lineage are the families in which a value is in use more than once, in the order of their first secrets: under two
+// contracts, or in two versions of one secret, whose rotation then changed nothing.
+type Lineage []Family
+
+// Trace groups prints by value. Repeated prints count once; a print without a fingerprint says nothing and is left out.
+func Trace(prints []Print) Lineage {
+	byValue := map[string][]Print{}
+	for _, p := range prints {
+		if p.Fingerprint != "" && !slices.Contains(byValue[p.Fingerprint], p) {
+			byValue[p.Fingerprint] = append(byValue[p.Fingerprint], p)
+		}
+	}
+	lineage := Lineage{}
+	for _, versions := range byValue {
+		if len(versions) < 2 {
+			continue
+		}
+		f := Family{Versions: versions}
+		slices.SortFunc(f.Versions, func(x, y Print) int { return strings.Compare(x.Secret+"\x00"+x.Version, y.Secret+"\x00"+y.Version) })
+		for _, v := range f.Versions {
+			f.Secrets = append(f.Secrets, v.Secret)
+			f.Environments = append(f.Environments, environmentOf(v.Secret))
+		}
+		f.Secrets, f.Environments = distinct(f.Secrets), distinct(f.Environments)
+		lineage = append(lineage, f)
+	}
+	slices.SortFunc(lineage, func(x, y Family) int {
+		return strings.Compare(strings.Join(x.Secrets, "\x00")+x.Versions[0].Version, strings.Join(y.Secrets, "\x00")+y.Versions[0].Version)
+	})
+	return lineage
+}
+
+// Kin are the other secrets that share a value with this one, sorted. An incident on one is an incident on all of them; it
+// ends there, since a holder of the one value learns nothing about the others' other values.
+func (l Lineage) Kin(secret string) []string {
+	kin := []string{}
+	for _, f := range l {
+		if slices.Contains(f.Secrets, secret) {
+			kin = append(kin, f.Secrets...)
+		}
+	}
+	return slices.DeleteFunc(distinct(kin), func(s string) bool { return s == secret })
+}
+
+// Finding says what is wrong with the family and what to do, without a value or its fingerprint.
+func (f Family) Finding() string {
+	switch {
+	case len(f.Secrets) == 1:
+		ids := make([]string, len(f.Versions))
+		for i, v := range f.Versions {
+			ids[i] = v.Version
+		}
+		return fmt.Sprintf("versions %s of %s hold one value: a rotation that brings back what was there revokes nothing; rotate it again", and(ids), f.Secrets[0])
+	case len(f.Environments) > 1:
+		return fmt.Sprintf("%s hold one value across %s: a leak in one environment is a leak in all; rotate each, so that they come apart", and(f.Secrets), and(f.Environments))
+	default:
+		return fmt.Sprintf("%s hold one value: a leak of one is a leak of all, and revoking it stops all their services; rotate each, so that they come apart", and(f.Secrets))
+	}
+}
