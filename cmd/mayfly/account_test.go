@@ -62,7 +62,6 @@ func account(t *testing.T) *bench {
 	b.Server = stacktest.StartWith(t, clock, ids, tables, buckets, localsecrets.New(clock),
 		machines, bus, sts.New(clock, ids, iam.New(clock)))
 	t.Cleanup(func() { machines.Close() })
-	b.Endpoint.Mount("/_local/events", bus.Inject())
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": b.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_SESSION_TOKEN": "",

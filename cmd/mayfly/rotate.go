@@ -123,12 +123,12 @@ func (c rotate) check() error {
 		}
 	}
 	switch {
+	case c.Service != "" && c.Environment == "":
+		return usageError{"--service needs --environment: a service uses other secrets in each"}
 	case ways == 0:
 		return usageError{"name a secret, or choose with --environment or --all"}
 	case ways > 1:
 		return usageError{"a secret, --environment and --all exclude each other; give one"}
-	case c.Service != "" && c.Environment == "":
-		return usageError{"--service needs --environment: a service uses other secrets in each"}
 	case c.Secret != "" && (!secretID.MatchString(c.Secret) || len(c.Secret) > 128):
 		return usageError{fmt.Sprintf("%.128q is no secret id; write <environment>/<name>, such as prod/orders-db", c.Secret)}
 	case strings.TrimSpace(c.Reason) == "" || len(c.Reason) > 512 || strings.ContainsAny(c.Reason, "\n\r"):

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -30,9 +26,9 @@ type send struct {
 
 // Help is shown below the flags.
 func (send) Help() string {
-	return `The file is an EventBridge envelope, or {"source", "detail-type", "detail"}. AWS gives each event an id of its own,
-and takes no events whose source begins with "aws." from anybody: the local stack plays those sources, and on AWS
---direct does what the rule would do.
+	return `The file is an EventBridge envelope, or {"source", "detail-type", "detail"}. EventBridge gives each event an id of
+its own, which is what this command writes. From people, AWS takes no event whose source begins with "aws." (the local
+stack does): there, --direct hands it to mayfly-respond as the rule would.
 
 Examples:
   mayfly send events/codedeploy-success.json
@@ -77,7 +73,7 @@ func (c send) run(ctx context.Context, out output) error {
 	if event.Source == "" || event.DetailType == "" || len(event.Detail) == 0 {
 		return usageError{c.File + " lacks source, detail-type or detail, so no rule could match it; --direct hands it to mayfly-respond as it stands"}
 	}
-	id, err := c.put(ctx, conn, event, data)
+	id, err := c.put(ctx, conn, event)
 	if err != nil {
 		return err
 	}
@@ -89,7 +85,7 @@ func (c send) run(ctx context.Context, out output) error {
 }
 
 // put puts the event on the bus and returns its id.
-func (c send) put(ctx context.Context, conn connection, event sentEvent, data []byte) (string, error) {
+func (c send) put(ctx context.Context, conn connection, event sentEvent) (string, error) {
 	entry := types.PutEventsRequestEntry{
 		Source: &event.Source, DetailType: &event.DetailType, Detail: aws.String(string(event.Detail)), Resources: event.Resources, EventBusName: &c.Bus,
 	}
@@ -109,40 +105,10 @@ func (c send) put(ctx context.Context, conn connection, event sentEvent, data []
 		return aws.ToString(result.EventId), nil
 	// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
 	case *result.ErrorCode == "NotAuthorizedForSourceException" && strings.HasPrefix(event.Source, "aws."):
-		if conn.BaseEndpoint != nil {
-			return c.play(ctx, *conn.BaseEndpoint, event, data)
-		}
 		return "", fmt.Errorf("EventBridge takes events from %s only from AWS itself; --direct starts mayfly-respond with it, as the rule would", event.Source)
 	default:
 		return "", fmt.Errorf("EventBridge refused the event: %s (%s)", *result.ErrorCode, aws.ToString(result.ErrorMessage))
 	}
-}
-
-// play has the local stack put an event on the bus that on AWS only a service of AWS can.
-func (c send) play(ctx context.Context, endpoint string, event sentEvent, data []byte) (string, error) {
-	if event.ID == "" {
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(data, &members); err != nil {
-			return "", err
-		}
-		event.ID = "cli-" + randomID()
-		members["id"], _ = json.Marshal(event.ID) // text always marshals
-		data, _ = json.Marshal(members)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(endpoint, "/")+"/_local/events?bus="+url.QueryEscape(c.Bus), bytes.NewReader(data))
-	if err != nil {
-		return "", fmt.Errorf("AWS_ENDPOINT_URL is no URL: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	if response.StatusCode >= 300 {
-		why, _ := io.ReadAll(io.LimitReader(response.Body, 512))
-		return "", fmt.Errorf("the endpoint %s does not play %s (%s: %s); --direct starts mayfly-respond with the event", endpoint, event.Source, response.Status, strings.TrimSpace(string(why)))
-	}
-	return event.ID, nil
 }
 
 // direct starts mayfly-respond with the event, which is what rules and schedule do.
