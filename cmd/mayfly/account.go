@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 )
 
 // place says which account and Region a command works in; commands embed it. What is left empty comes from where the AWS
@@ -83,8 +83,8 @@ func (c connection) accountID(ctx context.Context) (string, error) {
 	return is.Account, err
 }
 
-func (c connection) registry(t tables) *registry.Registry {
-	return &registry.Registry{DB: dynamodb.NewFromConfig(c.Config), Contracts: t.ContractsTable, Runs: t.RunsTable}
+func (c connection) registry(t tables) *dynamo.Registry {
+	return &dynamo.Registry{DB: dynamodb.NewFromConfig(c.Config), Contracts: t.ContractsTable, Runs: t.RunsTable}
 }
 
 // s3 is S3. An endpoint of one's own, such as the local stack, has no name for each bucket: the bucket goes into the path.

@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 )
 
@@ -24,12 +25,12 @@ import (
 // written instead of writing it. A plan made this way cannot differ from what apply does.
 type held struct {
 	*secretsmanager.Client
-	registry *registry.Registry
+	registry *dynamo.Registry
 	planned  map[string]*planned
 }
 
 // preview goes through an application of contracts. The secrets come sorted.
-func preview(ctx context.Context, reg *registry.Registry, client *secretsmanager.Client, bundle contract.Bundle) ([]planned, error) {
+func preview(ctx context.Context, reg *dynamo.Registry, client *secretsmanager.Client, bundle contract.Bundle) ([]planned, error) {
 	h := &held{Client: client, registry: reg, planned: map[string]*planned{}}
 	apply := rotation.ApplyContracts{Log: h, Registry: h, Secrets: h, Rand: rand.Reader, Now: time.Now}
 	if _, err := apply.Apply(ctx, bundle, "plan"); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/policy"
-	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 )
 
 // status shows how secrets stand.
@@ -94,7 +94,7 @@ func (c status) run(ctx context.Context, out output) error {
 }
 
 // gather reads the secrets, sixteen at a time: two small reads for each.
-func (c status) gather(ctx context.Context, reg *registry.Registry, sm authority.Describer, secrets []string) ([]standing, error) {
+func (c status) gather(ctx context.Context, reg *dynamo.Registry, sm authority.Describer, secrets []string) ([]standing, error) {
 	all, failed := make([]standing, len(secrets)), make([]error, len(secrets))
 	var wg sync.WaitGroup
 	free := make(chan struct{}, 16)
@@ -115,7 +115,7 @@ func (c status) gather(ctx context.Context, reg *registry.Registry, sm authority
 }
 
 // stand reads how one secret stands.
-func stand(ctx context.Context, reg *registry.Registry, sm authority.Describer, secret string, now time.Time) (standing, error) {
+func stand(ctx context.Context, reg *dynamo.Registry, sm authority.Describer, secret string, now time.Time) (standing, error) {
 	entry, err := reg.Standing(ctx, secret)
 	if err != nil {
 		return standing{}, err

@@ -17,7 +17,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/function"
-	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 )
 
@@ -25,7 +25,7 @@ func main() {
 	cfg := function.Config()
 	apply := &rotation.ApplyContracts{
 		Log:      function.AuditLog(cfg),
-		Registry: &registry.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
+		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		Secrets:  secretsmanager.NewFromConfig(cfg),
 		Rand:     rand.Reader,
 		Now:      time.Now,

@@ -7,7 +7,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/function"
-	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 )
 
@@ -15,7 +15,7 @@ func main() {
 	cfg := function.Config()
 	step := &rotation.CloseRun{
 		Log:      function.AuditLog(cfg),
-		Registry: &registry.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable), Runs: env.Must(env.RunsTable)},
+		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable), Runs: env.Must(env.RunsTable)},
 		Secrets:  secretsmanager.NewFromConfig(cfg),
 	}
 	function.Start(step.Handle)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/function"
-	"github.com/mayfly-secrets/mayfly/internal/registry"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 )
 
@@ -14,7 +14,7 @@ func main() {
 	cfg := function.Config()
 	step := &rotation.ResolveTrigger{
 		Log:      function.AuditLog(cfg),
-		Registry: &registry.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
+		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 	}
 	function.Start(step.Handle)
 }

@@ -41,7 +41,10 @@ type AdmitRotation struct {
 // all their retries. FinishSecret renews the lease for the overlap.
 const untilCommit = 15 * time.Minute
 
-var secretID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,126}$`)
+// Counted repeats would be unrolled while every function starts; the length is looked at by itself.
+var secretID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$`)
+
+const longestSecretID = 191
 
 // Handle admits, joins, skips or refuses. Whatever it decides is on record with a reason code.
 func (s *AdmitRotation) Handle(ctx context.Context, req Request) (Run, error) {
@@ -86,7 +89,7 @@ func (s *AdmitRotation) request(req *Request) (Run, error) {
 	if run.Trigger.Source == "" {
 		run.Trigger.Source = "aws.states"
 	}
-	if !secretID.MatchString(run.Secret) {
+	if len(run.Secret) > longestSecretID || !secretID.MatchString(run.Secret) {
 		return run, fault.New(fault.InputMalformed, "secret %.80q is not <environment>/<name>", run.Secret)
 	}
 	if !slices.Contains(trigger.Types(), run.Trigger.Type) {

@@ -1,42 +1,20 @@
-package registry
+package dynamo
 
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/registry"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
-// Run is one run's item in the history: key (secret, run).
-type Run struct {
-	Secret      string          `json:"secret"`
-	Run         string          `json:"run"` // "<start, RFC 3339>#<execution name>": newest last
-	Execution   string          `json:"execution"`
-	Mode        string          `json:"mode"`
-	Trigger     trigger.Trigger `json:"trigger"`
-	TriggerIDs  []string        `json:"trigger_ids"` // "<type>:<id>" of every trigger that this run answers
-	Status      string          `json:"status"`      // running, or closed
-	Outcome     string          `json:"outcome,omitempty"`
-	ReasonCode  string          `json:"reason_code,omitempty"`
-	Started     string          `json:"started"`
-	Ended       string          `json:"ended,omitempty"`
-	VersionFrom string          `json:"version_from,omitempty"`
-	VersionTo   string          `json:"version_to,omitempty"`
-}
-
-// RunKey makes the sort key of a run.
-func RunKey(started time.Time, executionName string) string {
-	return audit.Stamp(started) + "#" + executionName
-}
-
 // Open notes a run that begins. Repeating it changes nothing.
-func (r *Registry) Open(ctx context.Context, run Run) error {
+func (r *Registry) Open(ctx context.Context, run registry.Run) error {
 	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &r.Runs, Key: runKey(run.Secret, run.Run),
 		UpdateExpression: aws.String("SET #execution = :execution, #mode = :mode, #trigger = :trigger, started = :started, " +
@@ -63,20 +41,9 @@ func (r *Registry) Join(ctx context.Context, secret, run string, t trigger.Trigg
 	return unavailable(err, "join run %s of %s", run, secret)
 }
 
-// Closing is how a run ended.
-type Closing struct {
-	Secret, Run string
-	Outcome     string
-	ReasonCode  string
-	Ended       time.Time
-	VersionTo   string
-	DueAt       time.Time
-	Head        audit.Head
-}
-
 // Close ends a run: history, next due date, chain head and lease, all or nothing. A run that lost its lease closes its own
 // history only. Repeating it changes nothing.
-func (r *Registry) Close(ctx context.Context, c Closing) error {
+func (r *Registry) Close(ctx context.Context, c registry.Closing) error {
 	history := types.TransactWriteItem{Update: &types.Update{
 		TableName: &r.Runs, Key: runKey(c.Secret, c.Run),
 		UpdateExpression:         aws.String("SET #status = :closed, outcome = :outcome, reason_code = :code, ended = :ended, version_to = :to"),

@@ -1,4 +1,4 @@
-package registry
+package dynamo
 
 import (
 	"context"
@@ -10,28 +10,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/mayfly-secrets/mayfly/internal/registry"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
 const executionIndex = "execution"
 
-// Standing is a contract in force, and when its secret is looked at next.
-type Standing struct {
-	Entry
-	DueAt time.Time
-}
-
 // Standing reads how a secret stands. Errors: ErrNotInForce, RegistryUnavailable.
-func (r *Registry) Standing(ctx context.Context, secret string) (Standing, error) {
+func (r *Registry) Standing(ctx context.Context, secret string) (registry.Standing, error) {
 	out, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Contracts, Key: key(secret, contractItem), ConsistentRead: aws.Bool(true)})
 	if err != nil {
-		return Standing{}, unavailable(err, "read how %s stands", secret)
+		return registry.Standing{}, unavailable(err, "read how %s stands", secret)
 	}
 	if out.Item == nil || out.Item["due_pool"] == nil {
-		return Standing{}, ErrNotInForce
+		return registry.Standing{}, registry.ErrNotInForce
 	}
 	entry, err := parse(out.Item)
-	return Standing{Entry: entry, DueAt: time.Unix(num(out.Item["due_at"]), 0).UTC()}, err
+	return registry.Standing{Entry: entry, DueAt: time.Unix(num(out.Item["due_at"]), 0).UTC()}, err
 }
 
 // Keys lists the lookup keys by which events find a secret, sorted.
@@ -41,7 +36,7 @@ func (r *Registry) Keys(ctx context.Context, secret string) ([]string, error) {
 }
 
 // History lists the runs of a secret, newest first, at most limit of them; 0 is all. It reads only those.
-func (r *Registry) History(ctx context.Context, secret string, limit int) ([]Run, error) {
+func (r *Registry) History(ctx context.Context, secret string, limit int) ([]registry.Run, error) {
 	query := &dynamodb.QueryInput{
 		TableName: &r.Runs, KeyConditionExpression: aws.String("secret = :secret"), ScanIndexForward: aws.Bool(false),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":secret": text(secret)},
@@ -49,7 +44,7 @@ func (r *Registry) History(ctx context.Context, secret string, limit int) ([]Run
 	if limit > 0 {
 		query.Limit = aws.Int32(int32(min(limit, 1000)))
 	}
-	var runs []Run
+	var runs []registry.Run
 	pages := dynamodb.NewQueryPaginator(r.DB, query)
 	for pages.HasMorePages() && (limit == 0 || len(runs) < limit) {
 		page, err := pages.NextPage(ctx)
@@ -68,7 +63,7 @@ func (r *Registry) History(ctx context.Context, secret string, limit int) ([]Run
 
 // RunOf finds the run that an execution carried out; false where the execution opened none, because it was skipped, joined
 // another run or was refused. The index is eventually consistent: a run opened within the last second may be missing.
-func (r *Registry) RunOf(ctx context.Context, execution string) (Run, bool, error) {
+func (r *Registry) RunOf(ctx context.Context, execution string) (registry.Run, bool, error) {
 	out, err := r.DB.Query(ctx, &dynamodb.QueryInput{
 		TableName: &r.Runs, IndexName: aws.String(executionIndex), Limit: aws.Int32(1),
 		KeyConditionExpression:    aws.String("#execution = :execution"),
@@ -76,16 +71,16 @@ func (r *Registry) RunOf(ctx context.Context, execution string) (Run, bool, erro
 		ExpressionAttributeValues: map[string]types.AttributeValue{":execution": text(execution)},
 	})
 	if err != nil {
-		return Run{}, false, unavailable(err, "find the run of %s", execution)
+		return registry.Run{}, false, unavailable(err, "find the run of %s", execution)
 	}
 	if len(out.Items) == 0 {
-		return Run{}, false, nil
+		return registry.Run{}, false, nil
 	}
 	return parseRun(out.Items[0]), true, nil
 }
 
-func parseRun(item map[string]types.AttributeValue) Run {
-	run := Run{
+func parseRun(item map[string]types.AttributeValue) registry.Run {
+	run := registry.Run{
 		Secret: str(item["secret"]), Run: str(item["run"]), Execution: str(item["execution"]), Mode: str(item["mode"]),
 		Status: str(item["status"]), Outcome: str(item["outcome"]), ReasonCode: str(item["reason_code"]),
 		Started: str(item["started"]), Ended: str(item["ended"]), VersionFrom: str(item["version_from"]), VersionTo: str(item["version_to"]),
