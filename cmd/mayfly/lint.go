@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/contract/source"
 )
@@ -57,11 +61,38 @@ func load(dir string) (contract.Bundle, source.Problems, error) {
 	if !info.IsDir() {
 		return contract.Bundle{}, nil, usageError{dir + " is not a folder; name the folder of contracts"}
 	}
-	bundle, problems := source.Load(os.DirFS(dir))
+	fsys := os.DirFS(dir)
+	rules, broken := guardrails(fsys)
+	bundle, problems := source.Load(fsys, blastradius.Problems, rules.Clashes)
+	problems = append(problems, broken...)
 	for i := range problems {
 		problems[i].File = filepath.Join(dir, problems[i].File)
 	}
 	return bundle, problems, nil
+}
+
+// guardrails reads the folder's rules. A folder without the file has none.
+func guardrails(fsys fs.FS) (blastradius.Guardrails, source.Problems) {
+	const file = "guardrails.cedar"
+	problem := source.Problem{File: file, Line: 1, Column: 1, Code: "bad-guardrails", Do: "correct the rules: without them nothing is checked"}
+	text, err := fs.ReadFile(fsys, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return blastradius.Guardrails{}, nil
+	}
+	if err != nil {
+		problem.Message, problem.Do = err.Error(), "make the file readable"
+		return blastradius.Guardrails{}, source.Problems{problem}
+	}
+	rules, err := blastradius.ReadGuardrails(text)
+	var bad *blastradius.BadRule
+	if errors.As(err, &bad) {
+		problem.Line, problem.Column, problem.Message = bad.Line, bad.Column, bad.Message
+		if lines := strings.Split(string(text), "\n"); bad.Line <= len(lines) {
+			problem.Excerpt = lines[bad.Line-1]
+		}
+		return blastradius.Guardrails{}, source.Problems{problem}
+	}
+	return rules, nil
 }
 
 // written prints problems, or what is under contract when there are none.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,12 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/policy"
 )
 
+// Check is what somebody else demands of contracts that are sound in themselves. Each clash is reported at its place.
+type Check func(contract.Bundle) []contract.Clash
+
 // Load reads a folder of contracts: *.yaml are contracts, services/*.yaml are services; anything else is passed over. With
-// problems, the bundle holds what could be read and must not come into force.
-func Load(fsys fs.FS) (contract.Bundle, Problems) {
+// problems, the bundle holds what could be read and must not come into force. Checks see a bundle without problems only.
+func Load(fsys fs.FS, checks ...Check) (contract.Bundle, Problems) {
 	var l loading
 	contracts, services := l.grammars()
 	if l.problems != nil {
@@ -51,7 +55,16 @@ func Load(fsys fs.FS) (contract.Bundle, Problems) {
 			d.report(c.Path, c.Code, c.Message, c.Do)
 		}
 	}
-	for _, d := range append(declared, written...) {
+	documents := append(declared, written...)
+	unsound := func(d *document) bool { return len(d.problems) > 0 }
+	if len(l.problems) == 0 && !slices.ContainsFunc(documents, unsound) {
+		for _, check := range checks {
+			for _, c := range check(bundle) {
+				written[c.Index].report(c.Path, c.Code, c.Message, c.Do)
+			}
+		}
+	}
+	for _, d := range documents {
 		d.excerpts()
 		l.problems = append(l.problems, d.problems...)
 	}
