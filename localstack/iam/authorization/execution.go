@@ -109,12 +109,18 @@ func permission(p lambda.Permission, function string) policy.Statement {
 	if p.Qualifier != "" && !strings.HasSuffix(function, ":"+p.Qualifier) {
 		s.Resource = policy.Strings{function + ":" + p.Qualifier} // the permission is for that version or alias only
 	}
-	s.Condition = map[string]map[string]policy.Strings{}
+	s.Condition = map[string]map[string]policy.Strings{"ArnLike": {}, "StringEquals": {}, "Bool": {}}
 	if p.SourceArn != "" {
-		s.Condition["ArnLike"] = map[string]policy.Strings{"aws:SourceArn": {p.SourceArn}}
+		s.Condition["ArnLike"]["aws:SourceArn"] = policy.Strings{p.SourceArn}
 	}
 	if p.SourceAccount != "" {
-		s.Condition["StringEquals"] = map[string]policy.Strings{"aws:SourceAccount": {p.SourceAccount}}
+		s.Condition["StringEquals"]["aws:SourceAccount"] = policy.Strings{p.SourceAccount}
+	}
+	if p.URLAuthType != "" {
+		s.Condition["StringEquals"]["lambda:FunctionUrlAuthType"] = policy.Strings{p.URLAuthType}
+	}
+	if p.ViaURL {
+		s.Condition["Bool"]["lambda:InvokedViaFunctionUrl"] = policy.Strings{"true"}
 	}
 	return s
 }

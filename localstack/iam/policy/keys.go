@@ -32,6 +32,7 @@ func knownKeys() []string {
 		"kms:GrantIsForAWSResource", // of CreateGrant, which the local stack does not have
 		"events:source", "events:detail-type",
 		"lambda:SourceFunctionArn",
+		"lambda:FunctionUrlAuthType", "lambda:InvokedViaFunctionUrl", // of calls by a function's URL, which come in elsewhere
 		"sns:Protocol", "sns:Endpoint",
 		"sts:ExternalId", "sts:RoleSessionName", "sts:TransitiveTagKeys",
 		"iam:PassedToService",
