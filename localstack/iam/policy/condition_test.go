@@ -157,6 +157,12 @@ func TestOperators(t *testing.T) {
 		"ForAllValues like, one is not":        {`"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"prod/*"}`, "dynamodb:LeadingKeys", "prod/a|staging/b", false},
 		"ForAllValues and Null, absent":        {`"ForAllValues:StringEquals":{"aws:TagKeys":"a"},"Null":{"aws:TagKeys":"false"}`, "aws:TagKeys", "-", false},
 
+		// Without a set operator AWS calls several values a mistake of the policy's; here one that is equal is enough to be
+		// equal, and to be not different.
+		"no set operator, one is":             {`"StringEquals":{"aws:TagKeys":"a"}`, "aws:TagKeys", "a|b", true},
+		"no set operator negated, one is":     {`"StringNotEquals":{"aws:TagKeys":"a"}`, "aws:TagKeys", "a|b", false},
+		"no set operator negated, all differ": {`"StringNotEquals":{"aws:TagKeys":"a"}`, "aws:TagKeys", "b|c", true},
+
 		"a principal's tag":                 {`"StringEquals":{"aws:PrincipalTag/team":"payments"}`, "s3:prefix", "-", true},
 		"a principal's other tag":           {`"StringEquals":{"aws:PrincipalTag/unit":"x"}`, "s3:prefix", "-", false},
 		"the role's ARN, not the session's": {`"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/services/billing"}`, "s3:prefix", "-", true},
