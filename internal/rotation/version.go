@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/policy"
@@ -80,7 +81,10 @@ func (s *AdmitRotation) adopt(ctx context.Context, secret authority.Secret, run 
 	}
 	slot, ours := credential.SlotOf(secret.Pending)
 	if ours {
-		fits := run.From.Slot != "" && slot == credential.NextSlot(run.Contract.Strategy, run.From.Slot)
+		// With strategy single the next slot does not depend on the one in use, so it is known even where that is not; and
+		// where a secret changes itself, the pending value may be the only one that logs in by now.
+		known := run.From.Slot != "" || run.Contract.Strategy == contract.Single
+		fits := known && slot == credential.NextSlot(run.Contract.Strategy, run.From.Slot)
 		if !fits || run.Mode == trigger.Contain && !selfAdministered(run) {
 			return false, nil
 		}
