@@ -68,12 +68,12 @@ func (s *RollBack) undo(ctx context.Context, kind rotator.Rotator, run *Run, c C
 		cause, message = run.Error.Code(), run.Error.Message()
 	}
 	switch {
-	case cause == fault.LeaseLost || cause == fault.Fenced:
-		return audit.FailedClean, string(cause), message, nil // S5: the secret is another run's to care for
+	case cause == fault.Fenced, cause == fault.LeaseLost && selfAdministered(run):
+		return audit.FailedClean, string(cause), message, nil // S5: the secret is another run's to care for, and no fence would say so
 	case cause.Class() == fault.Dirty:
 		return audit.FailedDirty, string(cause), message, nil
 	case run.Mode == trigger.Contain:
-		return audit.FailedDirty, string(fault.ContainmentFailed), "contained, and no new credential is in place: " + message, nil
+		return audit.FailedDirty, string(fault.ContainmentFailed), "containment did not get to a new credential; the next evaluation goes on with it: " + message, nil
 	case run.Policy.FailureStrategy == policy.FailHold, run.born(), run.Contract.Kind == contract.Random:
 		return audit.FailedClean, string(cause), message, nil // the standby login or the first version waits for the next run
 	case run.From.Slot == "":
@@ -89,7 +89,26 @@ func (s *RollBack) undo(ctx context.Context, kind rotator.Rotator, run *Run, c C
 		}
 	}
 	restored := withAdmin(ctx, s.Secrets, run, &ch, func() error { return kind.Restore(ctx, ch) })
+	switch {
+	case fault.CodeOf(restored) == fault.Fenced:
+		return audit.FailedClean, string(fault.Fenced), message + "; a newer run has the target", nil // S5
+	case run.Policy.FailureStrategy == policy.FailClosed && cause != fault.LeaseLost:
+		return s.close(ctx, kind, run, c, message)
+	}
 	return verdict(ctx, kind, ch, cause, message, restored)
+}
+
+// close is failure_strategy fail_closed: rather no access than access by a credential that could not be replaced. The value
+// in use is refused from here on, until a run brings a new one. What cannot be reached cannot be closed either: then the
+// step is tried again, and its error ends the run.
+func (s *RollBack) close(ctx context.Context, kind rotator.Rotator, run *Run, c Context, message string) (outcome, code, reason string, err error) {
+	if _, err := refuse(ctx, s.Secrets, kind, run, c); err != nil {
+		if fault.CodeOf(err).Class() == fault.Retry || fault.CodeOf(err).Class() == fault.Verify {
+			return "", "", "", err
+		}
+		return audit.FailedDirty, string(fault.CodeOf(err)), "failure_strategy is fail_closed, and the value in use could not be revoked (" + err.Error() + ") after: " + message, nil
+	}
+	return audit.FailedDirty, string(fault.CurrentDead), "failure_strategy is fail_closed, so the value in use was revoked after: " + message, nil
 }
 
 // verdict asks the target whether the value in use logs in, which is what decides; whether putting back went well only
