@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"regexp"
 	"slices"
@@ -46,45 +47,62 @@ var secretID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$`)
 
 const longestSecretID = 191
 
+// Admission is what the state machine hands to AdmitRotation. The input is the execution's, as it came: anybody's.
+type Admission struct {
+	Input   json.RawMessage `json:"run"`
+	Context Context         `json:"context"`
+}
+
 // Handle admits, joins, skips or refuses. Whatever it decides is on record with a reason code.
-func (s *AdmitRotation) Handle(ctx context.Context, req Request) (Run, error) {
-	run, err := s.request(&req)
+func (s *AdmitRotation) Handle(ctx context.Context, a Admission) (Run, error) {
+	run, err := a.request()
 	if err != nil {
-		return run, s.refuse(ctx, req, run, err)
+		return run, s.refuse(ctx, a.Context, run, err)
 	}
-	entry, held, err := s.lease(ctx, &run, req.Context)
+	entry, held, err := s.lease(ctx, &run, a.Context)
 	switch {
 	case errors.Is(err, registry.ErrNotInForce):
 		err = fault.New(fault.SecretUnknown, "no contract is in force for %s: write one, or correct the name", run.Secret)
-		return run, s.refuse(ctx, req, run, err)
+		return run, s.refuse(ctx, a.Context, run, err)
 	case err != nil:
 		return run, err
 	}
 	run.Contract, run.ContractDigest, run.ContractCommit = entry.Contract, entry.Digest, entry.Commit
 	run.Fence, run.Head = entry.Fence, entry.Head
 	if held {
-		return s.join(ctx, run, entry, req.Context)
+		return s.join(ctx, run, entry, a.Context)
 	}
-	err = s.decide(ctx, &run, req.Context)
+	err = s.decide(ctx, &run, a.Context)
 	if err != nil && fault.CodeOf(err).Class() == fault.StopClean {
-		return run, s.refuse(ctx, req, run, err)
+		return run, s.refuse(ctx, a.Context, run, err)
 	}
 	return run, err
 }
 
 // request takes from the input what a caller may say, and nothing else: whoever may start an execution must not be able to
 // plant a fence or a contract in the state.
-func (s *AdmitRotation) request(req *Request) (Run, error) {
-	if err := req.check(); err != nil {
-		return Run{Secret: req.Run.Secret, Trigger: req.Run.Trigger}, err
+func (a Admission) request() (Run, error) {
+	var asked struct {
+		Secret  string          `json:"secret"`
+		Trigger trigger.Trigger `json:"trigger"`
 	}
-	run := Run{Secret: req.Run.Secret, Trigger: req.Run.Trigger, Execution: req.Context.Execution.ID}
-	run.ID = registry.RunKey(req.Context.Execution.StartTime, req.Context.Execution.Name)
+	if json.Unmarshal(a.Input, &asked) != nil {
+		return Run{}, fault.New(fault.InputMalformed, `the input is not {"secret": "<environment>/<name>", "trigger": {"type", "id", "source", "actor", "reason"}}`)
+	}
+	if t := asked.Trigger; len(t.ID) > 256 || len(t.Source) > 128 || len(t.Actor) > 256 || len(t.Reason) > 512 || t.Severity < 0 || t.Severity > 10 {
+		return Run{}, fault.New(fault.InputMalformed, "the trigger has an id or actor longer than 256 bytes, a source longer than 128, a reason longer than 512, or a severity beyond 0 to 10")
+	}
+	req := Request{Run: Run{Secret: asked.Secret, Trigger: asked.Trigger}, Context: a.Context}
+	if err := req.check(); err != nil {
+		return req.Run, err
+	}
+	run := Run{Secret: asked.Secret, Trigger: asked.Trigger, Execution: a.Context.Execution.ID}
+	run.ID = registry.RunKey(a.Context.Execution.StartTime, a.Context.Execution.Name)
 	if run.Trigger.Type == "" {
 		run.Trigger.Type = trigger.Manual
 	}
 	if run.Trigger.ID == "" {
-		run.Trigger.ID = req.Context.Execution.Name
+		run.Trigger.ID = a.Context.Execution.Name
 	}
 	if run.Trigger.Source == "" {
 		run.Trigger.Source = "aws.states"
@@ -137,16 +155,18 @@ func (s *AdmitRotation) alive(ctx context.Context, execution string) (bool, erro
 	return out.Status == types.ExecutionStatusRunning || out.Status == types.ExecutionStatusPendingRedrive, nil
 }
 
-// join leaves the work to the run that has the lease: one rotation answers both triggers.
+// join leaves the work to the run that has the lease: one rotation answers both triggers. That run must have begun: one
+// that is still being admitted may yet be skipped or refused, and one that has closed answers nobody any more; then Join
+// fails, and the next attempt finds out.
 func (s *AdmitRotation) join(ctx context.Context, run Run, entry registry.Entry, c Context) (Run, error) {
+	if err := s.Registry.Join(ctx, run.Secret, entry.Lease.Run, run.Trigger); err != nil {
+		return run, err
+	}
 	rec := run.record(c, EventJoined)
 	rec.Outcome, rec.ReasonCode = audit.Skipped, "Joined"
 	rec.Reason = "run " + entry.Lease.Run + " is under way and answers this trigger too"
-	if err := note(ctx, s.Log, &run, rec); err != nil {
-		return run, err
-	}
 	run.Next, run.Outcome, run.ReasonCode = NextSkip, rec.Outcome, rec.ReasonCode
-	return run, s.Registry.Join(ctx, run.Secret, entry.Lease.Run, run.Trigger)
+	return run, note(ctx, s.Log, &run, rec)
 }
 
 // decide gathers what there is to know, decides, and puts the decision on record.
@@ -216,9 +236,9 @@ func dueAfterSkip(run *Run, facts policy.Facts, now time.Time) time.Time {
 
 // refuse puts a refusal on record and gives a lease back that the run may hold. It returns the error it was given: that is
 // what the state machine ends with, unless the record itself could not be written.
-func (s *AdmitRotation) refuse(ctx context.Context, req Request, run Run, cause error) error {
+func (s *AdmitRotation) refuse(ctx context.Context, c Context, run Run, cause error) error {
 	known := run.Contract.Name != ""
-	rec := run.record(req.Context, EventRefused)
+	rec := run.record(c, EventRefused)
 	if !known {
 		rec.Environment, rec.Secret = audit.NoEnvironment, audit.NoSecret
 	}
@@ -232,7 +252,7 @@ func (s *AdmitRotation) refuse(ctx context.Context, req Request, run Run, cause 
 	if !known {
 		return cause
 	}
-	if err := s.Registry.Release(ctx, run.Secret, run.ID, req.Context.Now().Add(retryAfter), run.Head); err != nil {
+	if err := s.Registry.Release(ctx, run.Secret, run.ID, c.Now().Add(retryAfter), run.Head); err != nil {
 		return err
 	}
 	return cause
