@@ -33,10 +33,12 @@ func (r *Registry) Open(ctx context.Context, run registry.Run) error {
 }
 
 // Join adds a trigger to a run that is under way: one rotation answers both. The set of ids makes a repeat harmless.
+// Errors: RegistryUnavailable, also for a run that was not opened yet or is closed.
 func (r *Registry) Join(ctx context.Context, secret, run string, t trigger.Trigger) error {
 	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &r.Runs, Key: runKey(secret, run), UpdateExpression: aws.String("ADD trigger_ids :ids"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":ids": triggerIDs(t)},
+		ConditionExpression: aws.String("#status = :running"), ExpressionAttributeNames: map[string]string{"#status": "status"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":ids": triggerIDs(t), ":running": text("running")},
 	})
 	return unavailable(err, "join run %s of %s", run, secret)
 }
