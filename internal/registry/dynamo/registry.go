@@ -99,6 +99,19 @@ func (r *Registry) Renew(ctx context.Context, secret, run string, fence int64, u
 	return unavailable(err, "renew the lease of %s", secret)
 }
 
+// Owns tells whether the run still has the lease, or closed with it: the answer to a Close that was lost must not look like
+// a lease that was.
+func (r *Registry) Owns(ctx context.Context, secret, run string) (bool, error) {
+	out, err := r.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &r.Contracts, Key: key(secret, contractItem), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return false, unavailable(err, "ask who owns %s", secret)
+	}
+	if lease, held := out.Item["lease"].(*types.AttributeValueMemberM); held {
+		return str(lease.Value["run"]) == run, nil
+	}
+	return str(out.Item["closed_run"]) == run, nil
+}
+
 // Release gives a lease back that led to no run: the secret is due again at dueAt, and its chain ends at head. A lease that
 // is no longer the run's is left alone.
 func (r *Registry) Release(ctx context.Context, secret, run string, dueAt time.Time, head audit.Head) error {
