@@ -2,7 +2,8 @@
 //
 // Operations: DescribeKey, Encrypt, Decrypt, GenerateDataKey, GenerateMac, VerifyMac.
 // Resource types: AWS::KMS::Key (symmetric and HMAC), AWS::KMS::Alias.
-// Left out: asymmetric keys, grants, rotation of key material, deletion. Key policies are kept and not enforced.
+// Left out: asymmetric keys, grants, rotation of key material, deletion. Key policies are kept here and enforced by whoever
+// decides about calls.
 //
 // Reference: https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html
 package kms
