@@ -3,6 +3,7 @@ package docs_test
 
 import (
 	"encoding/json"
+	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -274,41 +275,74 @@ func TestEveryMakeGoalExists(t *testing.T) {
 	}
 }
 
-// The golden table of the template test and the table for people are one.
+var update = flag.Bool("update", false, "write what is derived from the code into the pages")
+
+// The golden table of the template test and the table for people are one: go test ./docs -update.
 func TestPermissionsAreThoseOfTheTemplate(t *testing.T) {
+	const begin, end = "<!-- permissions -->\n", "<!-- /permissions -->"
+	page := read(t, "security.md")
+	before, rest, found := strings.Cut(page, begin)
+	table, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("security.md lacks %q or %q", begin, end)
+	}
+	want := permissionTable(t)
+	if *update {
+		if err := os.WriteFile("security.md", []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if table != want {
+		t.Errorf("security.md has other permissions than infra/permissions_test.go; go test ./docs -update writes:\n%s", want)
+	}
+}
+
+// permissionTable renders the variable "permissions" of infra's template test.
+func permissionTable(t *testing.T) string {
+	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "infra", "permissions_test.go"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	has := rows(read(t, "security.md"))
-	action := regexp.MustCompile(`[a-z]+:[A-Z]\w+`)
-	functions := 0
+	named := map[string]ast.Expr{}
 	ast.Inspect(file, func(n ast.Node) bool {
-		v, ok := n.(*ast.ValueSpec)
-		if !ok || v.Names[0].Name != "permissions" {
-			return true
+		if v, ok := n.(*ast.ValueSpec); ok && len(v.Values) == 1 {
+			named[v.Names[0].Name] = v.Values[0]
 		}
-		for _, e := range v.Values[0].(*ast.CompositeLit).Elts {
-			entry := e.(*ast.KeyValueExpr)
-			name := unquote(t, entry.Key.(*ast.BasicLit).Value)
-			var may []string
-			ast.Inspect(entry.Value, func(n ast.Node) bool {
-				if literal, ok := n.(*ast.BasicLit); ok {
-					may = append(may, action.FindAllString(literal.Value, -1)...)
-				}
-				return true
-			})
-			said := action.FindAllString(has[name], -1)
-			slices.Sort(may)
-			slices.Sort(said)
-			if may, said = slices.Compact(may), slices.Compact(said); !slices.Equal(may, said) {
-				t.Errorf("security.md says that %s may %v, the template says %v", name, said, may)
-			}
-			functions++
-		}
-		return false
+		return true
 	})
-	if functions == 0 {
-		t.Error("no permissions found in infra/permissions_test.go: the test looks at the wrong thing")
+	var text func(ast.Expr) string
+	text = func(e ast.Expr) string {
+		switch e := e.(type) {
+		case *ast.BasicLit:
+			return unquote(t, e.Value)
+		case *ast.BinaryExpr:
+			return text(e.X) + text(e.Y)
+		case *ast.Ident:
+			return text(named[e.Name])
+		default:
+			t.Fatalf("infra/permissions_test.go: %T in the table", e)
+			return ""
+		}
 	}
+	table, ok := named["permissions"].(*ast.CompositeLit)
+	if !ok || len(table.Elts) < 10 {
+		t.Fatal("infra/permissions_test.go has no table of permissions")
+	}
+	var b strings.Builder
+	b.WriteString("| function | may, beyond that |\n|---|---|\n")
+	for _, e := range table.Elts {
+		entry := e.(*ast.KeyValueExpr)
+		var may []string
+		for _, s := range entry.Value.(*ast.CompositeLit).Elts {
+			actions, resources, _ := strings.Cut(text(s), " on ")
+			may = append(may, "`"+strings.ReplaceAll(actions, " ", "`, `")+"` on `"+strings.ReplaceAll(resources, " ", "`, `")+"`")
+		}
+		if len(may) == 0 {
+			may = []string{"nothing"}
+		}
+		b.WriteString("| `" + text(entry.Key) + "` | " + strings.Join(may, "; ") + " |\n")
+	}
+	return b.String()
 }
