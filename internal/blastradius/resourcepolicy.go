@@ -265,9 +265,9 @@ func (p *document) text() ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-// distinct is what is in any of the lists, sorted, once.
+// distinct is what is in any of the lists, sorted, once; never nil.
 func distinct(lists ...[]string) []string {
-	all := slices.Concat(lists...)
+	all := append([]string{}, slices.Concat(lists...)...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }

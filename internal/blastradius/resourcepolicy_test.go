@@ -62,14 +62,20 @@ func session(role string) policy.Caller {
 		ARN: "arn:aws:sts::" + strings.Split(role, ":")[4] + ":assumed-role/" + name + "/session"}
 }
 
-// reads decides an attempt with the evaluator of the local stack, which is written from IAM's documentation and not from
-// what is compiled here.
-func reads(t testing.TB, text []byte, a attempt) bool {
+// guard reads a compiled policy as the local stack does.
+func guard(t failer, text []byte) policy.Document {
 	t.Helper()
-	guard, err := policy.Parse(text, policy.Resource)
+	d, err := policy.Parse(text, policy.Resource)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
+	return d
+}
+
+// reads decides an attempt with the evaluator of the local stack, which is written from IAM's documentation and not from
+// what is compiled here.
+func reads(t failer, d policy.Document, a attempt) bool {
+	t.Helper()
 	if a.action == "" {
 		a.action = "secretsmanager:GetSecretValue"
 	}
@@ -81,17 +87,17 @@ func reads(t testing.TB, text []byte, a attempt) bool {
 	if a.stage != "" {
 		x.Set("secretsmanager:VersionStage", a.stage)
 	}
-	p := policy.Policies{Resource: &policy.Named{Name: "secret", Document: guard}}
+	p := policy.Policies{Resource: &policy.Named{Name: "secret", Document: d}}
 	if !a.poor {
 		p.Identity = []policy.Named{{Name: "AdministratorAccess", Document: policy.Document{Version: "2012-10-17",
 			Statement: policy.Statements{{Effect: "Allow", Action: policy.Strings{"*"}, Resource: policy.Strings{"*"}}}}}}
 	}
-	d, err := policy.Evaluate(policy.Request{Caller: a.caller, Action: a.action, Account: "111122223333", Context: x,
+	decision, err := policy.Evaluate(policy.Request{Caller: a.caller, Action: a.action, Account: "111122223333", Context: x,
 		Resource: "arn:aws:secretsmanager:us-east-1:111122223333:secret:prod/api-AbCdEf"}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.Allowed
+	return decision.Allowed
 }
 
 func TestWhoReads(t *testing.T) {
@@ -139,7 +145,7 @@ func TestWhoReads(t *testing.T) {
 				c.at = before
 			}
 			text := compiled(t, *w.api, w.bundle().Services, o)
-			if got := reads(t, text, c.attempt); got != c.want {
+			if got := reads(t, guard(t, text), c.attempt); got != c.want {
 				t.Errorf("allowed: %t, want %t\n%s", got, c.want, text)
 			}
 		})
@@ -161,7 +167,7 @@ func TestKeepIsTheOnlyWayPastExpiry(t *testing.T) {
 			o.OnExpiry, o.ExpiresAt = c.policy, c.at
 			w.api.OnExpiry = c.contract
 			text := compiled(t, *w.api, w.bundle().Services, o)
-			if got := reads(t, text, attempt{caller: session(arn("prod-billing")), at: expiry.AddDate(1, 0, 0)}); got != c.want {
+			if got := reads(t, guard(t, text), attempt{caller: session(arn("prod-billing")), at: expiry.AddDate(1, 0, 0)}); got != c.want {
 				t.Errorf("readable a year later: %t\n%s", got, text)
 			}
 		})
@@ -173,7 +179,7 @@ func TestAdminCredentialsAreMayflys(t *testing.T) {
 	w := newWorld()
 	text := compiled(t, *w.admin, w.bundle().Services, options())
 	for role, want := range map[string]bool{"mayfly": false, "mayfly/set-secret": true, "break-glass": true, "prod-billing": false} {
-		if got := reads(t, text, attempt{caller: session(arn(role)), at: expiry}); got != want {
+		if got := reads(t, guard(t, text), attempt{caller: session(arn(role)), at: expiry}); got != want {
 			t.Errorf("%s reads: %t", role, got)
 		}
 	}
