@@ -25,6 +25,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
@@ -59,11 +60,17 @@ type Authorizer struct {
 	roles     Roles
 	resources Resources
 	clock     *stack.Clock
+
+	mu     sync.Mutex
+	parsed map[string]*policy.Document // resource policies by their text
 }
+
+// maxParsed bounds the resource policies that are kept parsed; when there are more, all are parsed anew.
+const maxParsed = 1000
 
 // New makes an Authorizer. Its Call goes into stack.Endpoint.Authorize, its Machine into stepfunctions.Service.Authorize.
 func New(clock *stack.Clock, roles Roles, resources Resources) *Authorizer {
-	return &Authorizer{roles: roles, resources: resources, clock: clock}
+	return &Authorizer{roles: roles, resources: resources, clock: clock, parsed: map[string]*policy.Document{}}
 }
 
 // need is one permission that a call needs.
@@ -196,16 +203,33 @@ func (a *Authorizer) decide(caller policy.Caller, n need, global policy.Context,
 	}
 	document := n.guard.document
 	if n.guard.text != "" {
-		d, err := policy.Parse([]byte(n.guard.text), policy.Resource)
-		if err != nil {
+		var err error
+		if document, err = a.parse(n.guard.text); err != nil {
 			return policy.Decision{}, fmt.Errorf("%s: %w", n.guard.name, err)
 		}
-		document = &d
 	}
 	if document != nil {
 		p.Resource = &policy.Named{Name: n.guard.name, Document: *document}
 	}
 	return policy.Evaluate(policy.Request{Caller: caller, Action: n.action, Resource: n.resource, Context: keys}, p)
+}
+
+// parse reads a resource policy, or finds it read.
+func (a *Authorizer) parse(text string) (*policy.Document, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d, ok := a.parsed[text]; ok {
+		return d, nil
+	}
+	d, err := policy.Parse([]byte(text), policy.Resource)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.parsed) >= maxParsed {
+		clear(a.parsed)
+	}
+	a.parsed[text] = &d
+	return &d, nil
 }
 
 // global are the condition keys of every call.

@@ -12,7 +12,7 @@ import (
 // check finds what makes a document invalid for its kind.
 func (d *Document) check(kind Kind) error {
 	if d.Version != "" && d.Version != "2012-10-17" && d.Version != "2008-10-17" {
-		return fmt.Errorf("Version is %q, not 2012-10-17 or 2008-10-17", d.Version)
+		return fmt.Errorf("the Version is %q, not 2012-10-17 or 2008-10-17", d.Version)
 	}
 	if len(d.Statement) == 0 {
 		return errors.New("no Statement")
@@ -32,7 +32,7 @@ func (d *Document) variables() bool { return d.Version == "2012-10-17" }
 func (s *Statement) check(kind Kind, variables bool) error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		return fmt.Errorf("Effect is %q, not Allow or Deny", s.Effect)
+		return fmt.Errorf("the Effect is %q, not Allow or Deny", s.Effect)
 	case (len(s.Action) == 0) == (len(s.NotAction) == 0):
 		return errors.New("want either Action or NotAction")
 	}
