@@ -50,6 +50,7 @@ func TestAlarms(t *testing.T) {
 		"mayfly-respond-failing": "failed + timedOut + aborted; aborted = Sum AWS/States/ExecutionsAborted of states:stateMachine:mayfly-respond; " +
 			"failed = Sum AWS/States/ExecutionsFailed of states:stateMachine:mayfly-respond; " +
 			"timedOut = Sum AWS/States/ExecutionsTimedOut of states:stateMachine:mayfly-respond " + atLeast + " 1, 1 x 300 s, missing is notBreaching",
+		"mayfly-webhook-refusing": "Sum AWS/Lambda/Url4xxCount of mayfly-receive-webhook " + atLeast + " 100, 1 x 900 s, missing is notBreaching",
 	}
 	for name := range permissions {
 		want["mayfly-"+name+"-failing"] = "errors + throttles; errors = Sum AWS/Lambda/Errors of mayfly-" + name +

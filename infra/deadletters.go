@@ -39,9 +39,10 @@ func NewDeadLetters(scope constructs.Construct, id string, key awskms.IKey) Dead
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sqs:SendMessage"),
 		Resources:  &[]*string{d.Events.QueueArn()},
-		Conditions: &map[string]any{"ArnLike": map[string]any{
-			"aws:SourceArn": arn(awscdk.Stack_Of(d.Construct), "events", "rule/mayfly-*"),
-		}},
+		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": []*string{
+			arn(awscdk.Stack_Of(d.Construct), "events", "rule/mayfly-*"),
+			arn(awscdk.Stack_Of(d.Construct), "events", "rule/"+busName+"/mayfly-*"), // of rules on Mayfly's own bus
+		}}},
 	}))
 	return d
 }

@@ -21,7 +21,7 @@ func TestDeadLetterQueues(t *testing.T) {
 		"mayfly-undelivered-events": {
 			`Deny to {"AWS":"*"} sqs:* on sqs:mayfly-undelivered-events if {"Bool":{"aws:SecureTransport":"false"}}`,
 			`to {"Service":"events.amazonaws.com"} sqs:SendMessage on sqs:mayfly-undelivered-events` +
-				` if {"ArnLike":{"aws:SourceArn":"events:rule/mayfly-*"}}`,
+				` if {"ArnLike":{"aws:SourceArn":["events:rule/mayfly-*","events:rule/mayfly/mayfly-*"]}}`,
 		},
 		"mayfly-undelivered-ticks": {
 			`Deny to {"AWS":"*"} sqs:* on sqs:mayfly-undelivered-ticks if {"Bool":{"aws:SecureTransport":"false"}}`,

@@ -8,7 +8,7 @@ import (
 
 func TestKeyRotatesStaysAndIsUsedThroughNamedServicesOnly(t *testing.T) {
 	made := synthesized()
-	key := made.the(t, "AWS::KMS::Key", "", "")
+	key := made.the(t, "AWS::KMS::Key", "Description", "Mayfly: registry, audit records, logs, dead letters, alarms")
 	if key.Properties["EnableKeyRotation"] != true {
 		t.Error("the key does not rotate")
 	}

@@ -139,7 +139,8 @@ var arns = map[string][2]string{
 	"AWS::SQS::Queue":                  {"QueueName", "arn:aws:sqs:us-east-1:000000000000:%s"},
 	"AWS::S3::Bucket":                  {"BucketName", "arn:aws:s3:::%s"},
 	"AWS::Logs::LogGroup":              {"LogGroupName", "arn:aws:logs:us-east-1:000000000000:log-group:%s:*"},
-	"AWS::KMS::Key":                    {"", "arn:aws:kms:us-east-1:000000000000:key/mayfly"},
+	"AWS::KMS::Key":                    {"KeyUsage", "arn:aws:kms:us-east-1:000000000000:key/mayfly%s"}, // key/mayfly, where usage is the default
+	"AWS::Events::EventBus":            {"Name", "arn:aws:events:us-east-1:000000000000:event-bus/%s"},
 	"AWS::IAM::Role":                   {"Description", "role(%s)"},
 }
 
@@ -196,8 +197,8 @@ func (t template) arn(r resource) string {
 	if !ok {
 		panic("no ARN known for " + r.Type)
 	}
-	if a[0] == "" {
-		return a[1]
+	if r.Properties[a[0]] == nil {
+		return fmt.Sprintf(a[1], "")
 	}
 	return fmt.Sprintf(a[1], t.text(r.Properties[a[0]]))
 }

@@ -28,7 +28,7 @@ var accepted = []struct{ rule, path, why string }{
 		"These are the dead-letter queues: of EventBridge's and Scheduler's targets, which the rule does not look at."},
 	{"AwsSolutions-IAM5[Resource::*]", `Machines/(Rotate|Respond)Role/DefaultPolicy/Resource`,
 		"Log delivery actions know no narrower resource: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html"},
-	{"AwsSolutions-IAM5[Resource::<AuditBucket.Arn>/audit/*]", `Functions/\w+/Role/DefaultPolicy/Resource`,
+	{"AwsSolutions-IAM5[Resource::<AuditBucket.Arn>/audit/*]", `(Functions/\w+|Webhook/ReceiveWebhook)/Role/DefaultPolicy/Resource`,
 		"Records of every secret lie below audit/."},
 	{"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:prod/*]",
 		`Functions/\w+/Role/DefaultPolicy/Resource`,

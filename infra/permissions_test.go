@@ -53,11 +53,20 @@ var permissions = map[string][]string{
 		"secretsmanager:GetSecretValue on " + secrets,
 	},
 	"close-run": {
+		"dynamodb:GetItem on " + contracts,
 		"dynamodb:UpdateItem on " + contracts,
 		"dynamodb:UpdateItem on " + runs,
 		"secretsmanager:TagResource on " + secrets,
 		"secretsmanager:UntagResource on " + secrets,
 		"secretsmanager:UpdateSecretVersionStage on " + secrets,
+	},
+	"receive-webhook": {
+		"dynamodb:GetItem dynamodb:PutItem on " + runs + ` if {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["delivery#*"]}}`,
+		"dynamodb:Query on " + contracts + "/index/lookup",
+		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.webhook"}}`,
+		"kms:GenerateMac on kms:key/mayflyGENERATE_VERIFY_MAC",
+		"secretsmanager:GetSecretValue on secretsmanager:secret:prod/webhook-github-?????? secretsmanager:secret:prod/webhook-pagerduty-??????" +
+			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????",
 	},
 	"apply-contracts": {
 		"dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + indexed,

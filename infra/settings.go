@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,6 +22,7 @@ type Settings struct {
 	RetentionDays      int      // context "retentionDays", default 400: days that an audit record cannot be deleted
 	Region             string   // context "region": empty means the one that the CLI deploys to
 	AlarmEmail         string   // context "alarmEmail": subscribed to the alarms; empty means nobody is, yet
+	GitHubKeys         string   // context "githubKeys": a file with GitHub's public keys for secret scanning; here its text
 	DeletionProtection bool     // context "deletionProtection", default true: tables refuse to be deleted
 	Functions          string   // context "functions", default build/functions: one folder with a bootstrap per function
 	StateMachines      string   // context "stateMachines", default statemachines: the folder of *.asl.json
@@ -48,7 +50,26 @@ func ReadSettings(node constructs.Node) (Settings, error) {
 	if s.DeletionProtection, err = strconv.ParseBool(contextText(node, "deletionProtection", "true")); err != nil {
 		return Settings{}, fmt.Errorf("context deletionProtection: want true or false: %w", err)
 	}
+	if file := contextText(node, "githubKeys", ""); file != "" {
+		if s.GitHubKeys, err = readKeys(file); err != nil {
+			return Settings{}, fmt.Errorf("context githubKeys: %w; save https://api.github.com/meta/public_keys/secret_scanning there", err)
+		}
+	}
 	return s, s.readContracts()
+}
+
+// readKeys reads public keys, without the spaces: Lambda gives a function 4 KB for all of its environment.
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+func readKeys(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		return "", err
+	}
+	return b.String(), nil
 }
 
 // contextText reads a context value: the command line gives text, cdk.json may hold numbers and booleans.

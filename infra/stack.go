@@ -21,11 +21,16 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	if err != nil {
 		return nil, err
 	}
+	webhook, err := NewWebhook(stack, "Webhook", s, registry, audit)
+	if err != nil {
+		return nil, err
+	}
 	functions.Permit(registry, authority, audit, machines)
 	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)
 	alarms.Watch(functions, machines, deadLetters)
-	NewTriggers(stack, "Triggers", machines, deadLetters, alarms)
+	webhook.Watch(alarms)
+	webhook.Answer(machines, NewTriggers(stack, "Triggers", machines, deadLetters, alarms))
 	NewContracts(stack, "Contracts", functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
 	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
 	return stack, nil

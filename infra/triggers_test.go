@@ -48,8 +48,8 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s may %v, want %s", name, may, want.may)
 		}
 	}
-	if len(rules) != 3 {
-		t.Errorf("%d rules, want 3", len(rules))
+	if len(rules) != 4 {
+		t.Errorf("%d rules, want 3 and the webhook's", len(rules))
 	}
 }
 
@@ -66,8 +66,8 @@ func TestEveryTargetHasADeadLetterQueueAndARetryPolicy(t *testing.T) {
 			targets = append(targets, r.Properties["Target"].(map[string]any))
 		}
 	}
-	if len(targets) != 4 {
-		t.Errorf("%d targets, want 4", len(targets))
+	if len(targets) != 5 {
+		t.Errorf("%d targets, want 5", len(targets))
 	}
 	queues := made.all("AWS::SQS::Queue", "QueueName")
 	for _, target := range targets {

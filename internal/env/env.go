@@ -17,6 +17,10 @@ const (
 	RetentionDays  = "MAYFLY_RETENTION_DAYS"  // days that an audit record is locked
 	ContractsFile  = "MAYFLY_CONTRACTS_FILE"  // path of the compiled contracts beside the function's binary
 	ContractCommit = "MAYFLY_CONTRACT_COMMIT" // Git commit of the contracts in force, as far as known
+	Environment    = "MAYFLY_ENVIRONMENT"     // environment that Mayfly's own secrets are in, such as prod
+	Bus            = "MAYFLY_BUS"             // name of the event bus that webhooks are put on
+	FingerprintKey = "MAYFLY_FINGERPRINT_KEY" // ARN of the KMS key under which tokens get their fingerprint
+	GitHubKeys     = "MAYFLY_GITHUB_KEYS"     // GitHub's public keys for secret scanning, as GitHub publishes them; may be missing
 )
 
 // Must reads a variable that infra always sets; without it the function cannot work and says so at start.
@@ -27,6 +31,9 @@ func Must(name string) string {
 	}
 	return v
 }
+
+// May reads a variable that need not be there: then it is empty.
+func May(name string) string { return os.Getenv(name) }
 
 // MustInt reads a number.
 func MustInt(name string) int {

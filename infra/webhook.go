@@ -1,0 +1,157 @@
+package infra
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/mayfly-secrets/mayfly/internal/env"
+)
+
+const (
+	busName       = "mayfly"
+	webhookSource = "mayfly.webhook"
+	// webhookProcesses bounds what anybody on the internet can make this account pay for.
+	webhookProcesses = 10
+)
+
+// webhookKeys are the routes whose senders share a signing key with Mayfly: secret <environment>/webhook-<route>.
+var webhookKeys = []string{"github", "pagerduty", "siem", "provider"}
+
+// Webhook is the way in for what happens outside AWS: a URL that anybody can reach, the function behind it, the bus that
+// the function puts small checked events on, and the rule that answers them.
+type Webhook struct {
+	constructs.Construct
+	Function *Function
+	Bus      awsevents.EventBus
+	URL      awslambda.FunctionUrl
+	tokens   awskms.Key // under which leaked tokens get their fingerprint
+}
+
+// NewWebhook makes the receiver. An error says that its function is not built.
+func NewWebhook(scope constructs.Construct, id string, s Settings, registry Registry, audit Audit) (Webhook, error) {
+	w := Webhook{Construct: constructs.NewConstruct(scope, &id)}
+	var err error
+	w.Function, err = NewFunction(w.Construct, s.Functions, audit.Log,
+		FunctionProps{"ReceiveWebhook", "Checks what the outside world signs, and puts an event of it on the bus", medium, short})
+	if err != nil {
+		return w, err
+	}
+	w.Function.Function.Node().DefaultChild().(awslambda.CfnFunction).SetReservedConcurrentExecutions(jsii.Number(webhookProcesses))
+	w.Bus = awsevents.NewEventBus(w.Construct, jsii.String("Bus"), &awsevents.EventBusProps{
+		EventBusName: jsii.String(busName), Description: jsii.String("What webhooks said, once their signature was checked"),
+	})
+	// A key for MACs cannot rotate by itself, and must not: fingerprints made before would match nothing any more.
+	w.tokens = awskms.NewKey(w.Construct, jsii.String("Tokens"), &awskms.KeyProps{
+		Description:   jsii.String("Mayfly: fingerprints of tokens"),
+		KeySpec:       awskms.KeySpec_HMAC_256,
+		KeyUsage:      awskms.KeyUsage_GENERATE_VERIFY_MAC,
+		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+	})
+	audit.GrantAppend(w.Function)
+	w.grantFind(registry)
+	w.grantRemember(registry)
+	w.grantKeys(s.Environment)
+	w.grantPut()
+	w.Function.Set(env.FingerprintKey, w.tokens.KeyArn())
+	w.Function.Allow("FingerprintToken", []string{"kms:GenerateMac"}, w.tokens.KeyArn())
+	if s.GitHubKeys != "" {
+		w.Function.Set(env.GitHubKeys, &s.GitHubKeys)
+	}
+	w.open()
+	return w, nil
+}
+
+// open gives the function its URL. AuthType is NONE because no sender could sign with AWS's Signature Version 4: GitHub,
+// PagerDuty and the like sign the body in their own ways, and that signature is the authentication. The function checks it
+// before it reads anything, answers what does not hold from memory, and runs ten times at once at most.
+func (w *Webhook) open() {
+	w.URL = w.Function.Function.AddFunctionUrl(&awslambda.FunctionUrlOptions{AuthType: awslambda.FunctionUrlAuthType_NONE})
+	awscdk.NewCfnOutput(awscdk.Stack_Of(w.Construct), jsii.String("WebhookUrl"), &awscdk.CfnOutputProps{
+		Value: w.URL.Url(), Description: jsii.String("Where webhooks go: add github, pagerduty, github-secret-scanning, siem or provider"),
+	})
+}
+
+// grantKeys lets the function read the signing keys of its routes, and no other value.
+func (w Webhook) grantKeys(environment string) {
+	var keys []*string
+	for _, route := range webhookKeys {
+		// Secrets Manager ends every name in a hyphen and six characters of its own.
+		keys = append(keys, arn(awscdk.Stack_Of(w.Construct), "secretsmanager", fmt.Sprintf("secret:%s/webhook-%s-??????", environment, route)))
+	}
+	w.Function.Set(env.Environment, &environment)
+	w.Function.Allow("ReadSigningKeys", []string{"secretsmanager:GetSecretValue"}, keys...)
+}
+
+// grantPut lets the function speak on the bus, as itself only.
+// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+func (w Webhook) grantPut() {
+	w.Function.Set(env.Bus, w.Bus.EventBusName())
+	w.Function.AllowIf("PutEvents", []string{"events:PutEvents"},
+		map[string]any{"StringEquals": map[string]any{"events:source": webhookSource}}, w.Bus.EventBusArn())
+}
+
+// Answer has mayfly-respond answer what the receiver puts on the bus, tried and kept like every other event.
+func (w Webhook) Answer(machines Machines, triggers Triggers) {
+	role := triggers.role("WebhookRole", "events.amazonaws.com", nil)
+	machines.GrantRespond(role)
+	awsevents.NewCfnRule(w.Construct, jsii.String("Rule"), &awsevents.CfnRuleProps{
+		Name:         jsii.String("mayfly-webhook"),
+		Description:  jsii.String("A webhook said that something happened"),
+		EventBusName: w.Bus.EventBusName(),
+		EventPattern: map[string]any{"source": []string{webhookSource}},
+		State:        jsii.String("ENABLED"),
+		Targets: []any{awsevents.CfnRule_TargetProperty{
+			Id:               jsii.String("Target"),
+			Arn:              machines.Respond.StateMachineArn(),
+			RoleArn:          role.RoleArn(),
+			DeadLetterConfig: awsevents.CfnRule_DeadLetterConfigProperty{Arn: triggers.deadLetters.Events.QueueArn()},
+			RetryPolicy: awsevents.CfnRule_RetryPolicyProperty{
+				MaximumEventAgeInSeconds: jsii.Number(86400),
+				MaximumRetryAttempts:     jsii.Number(185),
+			},
+		}},
+	}).Node().AddDependency(role) // with its policy: EventBridge would deliver before it may
+}
+
+// Watch alarms on requests that are refused in numbers: somebody tries keys, or a sender was not given the new one.
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
+func (w Webhook) Watch(alarms Alarms) {
+	alarms.failing(w.Function)
+	alarms.alarm("WebhookRefusing", "Requests to the webhook URL are refused in numbers: see the records with event refused, step ReceiveWebhook",
+		condition{
+			metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+				Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String("Url4xxCount"), Statistic: jsii.String("Sum"), Period: minutes(15),
+				DimensionsMap: &map[string]*string{"FunctionName": w.Function.Function.FunctionName()},
+			}),
+			periods: 1, atLeast: 100,
+		})
+}
+
+// grantFind lets the function look up whose a token is.
+func (w Webhook) grantFind(registry Registry) {
+	w.Function.Set(env.ContractsTable, registry.Contracts.TableName())
+	w.Function.Allow("FindOwner", []string{"dynamodb:Query"}, index(registry.Contracts, "lookup"))
+}
+
+// grantRemember lets the function keep the ids of deliveries in the table of runs, and see and touch no run there.
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+func (w Webhook) grantRemember(registry Registry) {
+	w.Function.Set(env.RunsTable, registry.Runs.TableName())
+	w.Function.AllowIf("RememberDelivery", []string{"dynamodb:GetItem", "dynamodb:PutItem"},
+		map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []string{"delivery#*"}}}, registry.Runs.TableArn())
+}
+
+// AllowIf adds one statement that holds under conditions.
+func (f *Function) AllowIf(sid string, actions []string, conditions map[string]any, resources ...*string) {
+	f.role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: &sid, Actions: jsii.Strings(actions...), Resources: &resources, Conditions: &conditions,
+	}))
+}
