@@ -22,19 +22,20 @@ const (
 
 // commands is every command; each has its own file and a Run method that takes what it needs of output and context.
 type commands struct {
-	Lint    lint     `cmd:"" help:"Check contracts and services; say everything that is wrong, with its place."`
-	Compile compile  `cmd:"" help:"Check contracts and write the one JSON file that functions read."`
-	Explain explain  `cmd:"" help:"Say what an event would rotate, and why."`
-	Plan    plan     `cmd:"" help:"Show what applying the contracts would do."`
-	Apply   apply    `cmd:"" help:"Bring the contracts into force, and withdraw those that are gone."`
-	Status  status   `cmd:"" help:"Show how the secrets under contract stand."`
-	History history  `cmd:"" help:"Show the runs of a secret, newest first."`
-	Rotate  rotate   `cmd:"" help:"Rotate a secret now, or every secret of a service or environment."`
-	Audit   auditing `cmd:"" help:"Verify and question the audit records."`
-	Send    send     `cmd:"" help:"Put an event on the event bus."`
-	Up      up       `cmd:"" help:"Run the local stack, PostgreSQL and the deployed template in the foreground."`
-	Demo    demo     `cmd:"" help:"Show the main job, start to end, on this machine."`
-	Version version  `cmd:"" help:"Say which version this is."`
+	Lint        lint        `cmd:"" help:"Check contracts and services; say everything that is wrong, with its place."`
+	Compile     compile     `cmd:"" help:"Check contracts and write the one JSON file that functions read."`
+	Explain     explain     `cmd:"" help:"Say what an event would rotate, and why."`
+	BlastRadius blastRadius `cmd:"" help:"Say how far a leak of a secret reaches, and draw it."`
+	Plan        plan        `cmd:"" help:"Show what applying the contracts would do."`
+	Apply       apply       `cmd:"" help:"Bring the contracts into force, and withdraw those that are gone."`
+	Status      status      `cmd:"" help:"Show how the secrets under contract stand."`
+	History     history     `cmd:"" help:"Show the runs of a secret, newest first."`
+	Rotate      rotate      `cmd:"" help:"Rotate a secret now, or every secret of a service or environment."`
+	Audit       auditing    `cmd:"" help:"Verify and question the audit records."`
+	Send        send        `cmd:"" help:"Put an event on the event bus."`
+	Up          up          `cmd:"" help:"Run the local stack, PostgreSQL and the deployed template in the foreground."`
+	Demo        demo        `cmd:"" help:"Show the main job, start to end, on this machine."`
+	Version     version     `cmd:"" help:"Say which version this is."`
 }
 
 // output is where a command writes: results to Out, everything else to Err.
