@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/credential"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/rotator"
 )
 
 // ContainSecret gets the credential in use refused before anything new exists: during an incident, a service that is down
@@ -37,6 +40,9 @@ func (s *ContainSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	if err := withAdmin(ctx, s.Secrets, &run, &ch, func() error { return kind.Revoke(ctx, ch) }); err != nil {
 		return run, err
 	}
+	if err := s.before(ctx, kind, &run, req.Context); err != nil {
+		return run, err
+	}
 	verdict, err := refuse(ctx, s.Secrets, kind, &run, req.Context)
 	if err != nil {
 		return run, err
@@ -44,4 +50,21 @@ func (s *ContainSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	rec := run.record(req.Context, EventRevoked)
 	rec.Outcome, rec.Reason = string(verdict), evidence(verdict, &run)
 	return run, note(ctx, s.Log, &run, rec)
+}
+
+// before bars the credential before the one in use, which is honoured still where the incident falls into an overlap:
+// nobody knows which of them leaked.
+func (s *ContainSecret) before(ctx context.Context, kind rotator.Rotator, run *Run, c Context) error {
+	b := &run.Before
+	if b.ID != "" && b.Slot == "" { // made by somebody else: the value says whose login it is
+		v, err := authority.Read(ctx, s.Secrets, run.Secret, b.ID)
+		if err != nil && fault.CodeOf(err) != fault.SecretMissing {
+			return err
+		}
+		b.User, b.Slot = v.User(), credential.SlotOfUser(run.Contract.Target, run.Contract.Strategy, v.User())
+	}
+	if b.Slot == "" || b.Slot == run.From.Slot {
+		return nil
+	}
+	return revokeBefore(ctx, s.Secrets, kind, run, c)
 }

@@ -30,6 +30,13 @@ func (s *RevokeSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	if err := identifyOnce(ctx, s.Secrets, &run); err != nil {
 		return run, err
 	}
+	// Where the version in use came there by hand, under the owner's login, the one before it has the login that is neither
+	// the old one nor the new one, and was never barred.
+	if b := run.Before; b.Slot != "" && b.Slot != run.From.Slot && b.Slot != run.To.Slot {
+		if err := revokeBefore(ctx, s.Secrets, kind, &run, req.Context); err != nil {
+			return run, err
+		}
+	}
 	verdict, err := refuse(ctx, s.Secrets, kind, &run, req.Context)
 	if err != nil {
 		return run, err
@@ -39,6 +46,13 @@ func (s *RevokeSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	rec.Outcome = string(verdict)
 	rec.Reason = evidence(verdict, &run)
 	return run, note(ctx, s.Log, &run, rec)
+}
+
+// revokeBefore gets the login of the version before the one in use refused.
+func revokeBefore(ctx context.Context, sm authority.Reader, kind rotator.Rotator, run *Run, c Context) error {
+	ch := change(run, c)
+	ch.From = run.Before
+	return withAdmin(ctx, sm, run, &ch, func() error { return kind.Revoke(ctx, ch) })
 }
 
 func evidence(v rotator.Verdict, run *Run) string {

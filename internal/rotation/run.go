@@ -64,6 +64,7 @@ type Run struct {
 	ContractCommit string            `json:"contract_commit,omitempty"`
 	Policy         policy.Policy     `json:"policy"`
 	From           rotator.Version   `json:"from"`                   // the version in use when the run began; no id: there was none (S6)
+	Before         rotator.Version   `json:"before,omitzero"`        // AWSPREVIOUS when the run began, with strategy dual: its login may be honoured still
 	To             rotator.Version   `json:"to"`                     // the version that the run brings
 	Head           audit.Head        `json:"head"`                   // of the secret's audit chain
 	SetAt          time.Time         `json:"set_at,omitzero"`        // when the target was given the new value: its life counts from here

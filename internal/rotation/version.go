@@ -44,6 +44,9 @@ func (s *AdmitRotation) versions(ctx context.Context, secret authority.Secret, r
 		}
 	}
 	run.From = version(secret.Current, run)
+	if run.Contract.Strategy == contract.Dual {
+		run.Before = version(secret.Previous, run)
+	}
 	adopted, err := s.adopt(ctx, secret, run, now)
 	if err != nil || adopted {
 		return err
