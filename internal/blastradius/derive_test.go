@@ -83,7 +83,7 @@ func TestSentences(t *testing.T) {
 		want   string
 	}{
 		"value": {"prod/api", func(*world) {},
-			"If this leaks, its holder can pass for billing in prod wherever the value is accepted, until it is replaced within 1 day; revoking it stops billing until the next value is read; every other secret and environment is untouched."},
+			"If this leaks, its holder can pass for billing in prod wherever the value is accepted, until it is replaced within 1 day, and at most 1 hour longer beside its successor; revoking it stops billing until the next value is read; every other secret and environment is untouched."},
 		"login": {"prod/db", func(w *world) { w.db.TTL = contract.Duration(36 * time.Hour) },
 			"If this leaks, its holder can log in to database main at prod-db with the rights of app, for at most 36 hours; revoking it stops billing until the next value is read; every other secret and environment is untouched."},
 		"kept": {"prod/db", func(w *world) { w.db.OnExpiry = "keep" },
@@ -91,7 +91,7 @@ func TestSentences(t *testing.T) {
 		"not revoked": {"prod/db", func(w *world) { w.db.Policy = map[string]string{"revoke_old": "false"} },
 			"If this leaks, its holder can log in to database main at prod-db with the rights of app, without end, as old values are not revoked; revoking it stops billing until the next value is read; every other secret and environment is untouched."},
 		"elsewhere": {"prod/api", func(w *world) { w.analytics.Environments["staging"] = placed("prod-billing") },
-			"If this leaks, its holder can pass for billing in prod wherever the value is accepted, until it is replaced within 1 day; revoking it stops billing until the next value is read; it reaches staging too, and every environment but prod and staging is untouched."},
+			"If this leaks, its holder can pass for billing in prod wherever the value is accepted, until it is replaced within 1 day, and at most 1 hour longer beside its successor; revoking it stops billing until the next value is read; it reaches staging too, and every environment but prod and staging is untouched."},
 		"admin": {"prod/db-admin", func(*world) {},
 			"If this leaks, its holder can log in to database main at prod-db with the rights of chief and replace the credentials of prod/db, for at most 1 day; revoking it stops rotation of prod/db until the next value is read; every secret but this and prod/db, and every other environment is untouched."},
 		"its own statement": {"prod/api", func(w *world) { w.api.Statement = "If this leaks,\n  nobody knows; the moon is untouched.\n" },
@@ -111,12 +111,12 @@ func TestSentences(t *testing.T) {
 
 func TestUntouched(t *testing.T) {
 	r := derive(t, "prod/db", func(*world) {})
-	want := []string{"other secrets of the same target: prod/db-admin", "other secrets in prod: prod/api", "other environments: staging"}
+	want := []string{"other secrets of the same target: prod/db-admin", "every other secret in prod", "other environments: staging"}
 	if diff := cmp.Diff(want, r.Untouched); diff != "" {
 		t.Error(diff)
 	}
 	r = derive(t, "prod/api", func(w *world) { w.billing.Environments["staging"] = placed("prod-billing") })
-	want = []string{"other secrets in prod: prod/db, prod/db-admin"}
+	want = []string{"every other secret in prod"}
 	if diff := cmp.Diff(want, r.Untouched); diff != "" {
 		t.Error(diff)
 	}

@@ -11,17 +11,6 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 )
 
-func TestOurPictures(t *testing.T) {
-	b := ours(t)
-	for _, c := range b.Contracts {
-		r, err := blastradius.Derive(b, c.ID())
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden(t, c.Name+".svg", blastradius.Picture(r))
-	}
-}
-
 // Whatever a contract says, the picture is one well-formed document with nothing in it that a browser would run.
 func TestPicturesAreWellFormed(t *testing.T) {
 	for name, statement := range map[string]string{

@@ -253,41 +253,36 @@ func (d *derivation) services() []string {
 	return names
 }
 
-// untouched is what can be said to be safe, because nothing above reaches it.
+// untouched is what can be said to be safe, because nothing above reaches it. Secrets of the same target are named, as they
+// are what one would fear for.
 func (d *derivation) untouched(r Radius) []string {
 	reached := append([]string{d.contract.ID()}, r.Holder.Takes...)
-	lists := map[string][]string{}
+	neighbours := map[string]bool{}
 	for _, other := range d.bundle.Contracts {
 		o := contract.WithDefaults(other)
-		switch {
-		case slices.Contains(reached, o.ID()), slices.Contains(r.Elsewhere, o.Environment):
-		case d.contract.Target != nil && o.Target != nil && server(o.Target) == server(d.contract.Target):
-			lists["target"] = append(lists["target"], o.ID())
-		case o.Environment == d.contract.Environment:
-			lists["secret"] = append(lists["secret"], o.ID())
+		if d.contract.Target != nil && o.Target != nil && server(o.Target) == server(d.contract.Target) &&
+			!slices.Contains(reached, o.ID()) && !slices.Contains(r.Elsewhere, o.Environment) {
+			neighbours[o.ID()] = true
 		}
 	}
 	out := []string{}
-	for _, kind := range []struct{ key, words string }{
-		{"target", "other secrets of the same target"}, {"secret", "other secrets in " + d.contract.Environment},
-	} {
-		if list := lists[kind.key]; len(list) > 0 {
-			slices.Sort(list)
-			out = append(out, kind.words+": "+strings.Join(list, ", "))
-		}
+	if len(neighbours) > 0 {
+		out = append(out, "other secrets of the same target: "+strings.Join(sorted(neighbours), ", "))
 	}
-	safe := map[string]bool{}
-	for _, e := range d.environments() {
-		safe[e] = e != d.contract.Environment && !slices.Contains(r.Elsewhere, e)
+	but := "every other secret in " + r.Environment
+	if len(r.Holder.Takes) > 0 {
+		but += " but " + strings.Join(r.Holder.Takes, ", ")
 	}
-	others := slices.DeleteFunc(sorted(safe), func(e string) bool { return !safe[e] })
+	out = append(out, but)
+	safe := slices.DeleteFunc(d.environments(), func(e string) bool { return e == r.Environment || slices.Contains(r.Elsewhere, e) })
 	switch {
-	case len(others) > 0:
-		out = append(out, "other environments: "+strings.Join(others, ", "))
+	case len(safe) > 0:
+		return append(out, "other environments: "+strings.Join(safe, ", "))
 	case len(r.Elsewhere) == 0:
-		out = append(out, "every other environment")
+		return append(out, "every other environment")
+	default:
+		return out
 	}
-	return out
 }
 
 // environments are all that contracts and services speak of.

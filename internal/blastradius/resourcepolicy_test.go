@@ -36,13 +36,14 @@ func TestOurResourcePolicies(t *testing.T) {
 	b := ours(t)
 	o := options()
 	o.Account, o.MayflyRoles, o.BreakGlass = "000000000000", []string{"arn:aws:iam::000000000000:role/mayfly-set-secret"}, "arn:aws:iam::000000000000:role/break-glass"
-	for _, c := range b.Contracts {
+	for _, secret := range shown() {
+		c, _ := b.Find(secret)
 		text := compiled(t, c, b.Services, o)
 		var pretty bytes.Buffer
 		if err := json.Indent(&pretty, text, "", "  "); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, c.Name+".policy.json", append(pretty.Bytes(), '\n'))
+		golden(t, contract.Slug(secret)+".policy.json", append(pretty.Bytes(), '\n'))
 	}
 }
 

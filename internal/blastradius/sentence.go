@@ -39,7 +39,7 @@ func (d *derivation) until() string {
 	case !p.RevokeOld:
 		return fmt.Sprintf("without end at the target: revoke_old is false; from Secrets Manager it is read for at most %s", words(p.TTL))
 	case d.contract.Target == nil:
-		return fmt.Sprintf("until it is replaced: from Secrets Manager it is read for at most %s, and its successor takes over within %s",
+		return fmt.Sprintf("until whatever accepts it stops to: from Secrets Manager it is read for at most %s, and its successor takes over within %s",
 			words(p.TTL), words(p.MaxOverlap))
 	default:
 		return fmt.Sprintf("for at most %s, when the target itself refuses the login, and at most %s beside its successor; %s",
@@ -91,7 +91,10 @@ func (d *derivation) howLong() string {
 	case !p.RevokeOld:
 		return "without end, as old values are not revoked"
 	case d.contract.Target == nil:
-		return fmt.Sprintf("until it is replaced within %s", words(p.TTL))
+		if p.MaxOverlap == 0 {
+			return "until it is replaced within " + words(p.TTL)
+		}
+		return fmt.Sprintf("until it is replaced within %s, and at most %s longer beside its successor", words(p.TTL), words(p.MaxOverlap))
 	default:
 		return "for at most " + words(p.TTL)
 	}
