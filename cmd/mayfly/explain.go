@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
@@ -18,20 +19,23 @@ type explain struct {
 
 // Help is shown below the flags.
 func (explain) Help() string {
-	return `An event that affects nothing is no error: the answer says why.
+	return `The file is what EventBridge delivers, what a person sends (secret and trigger), or the body of a webhook of GitHub or
+PagerDuty. An event that affects nothing is no error: the answer says why.
 
 Examples:
   mayfly explain events/codedeploy-success.json
+  mayfly explain events/github-push.json --contracts contracts
   mayfly explain - --json < event.json`
 }
 
-// explanation is the answer; scripts read it.
+// explanation is the answer; scripts read it. Either something is affected, or Ignored says why nothing is. Mode is none
+// then, but for the schedule: what is due is a matter of the registry.
 type explanation struct {
 	Trigger  explainedTrigger `json:"trigger"`
 	Mode     trigger.Mode     `json:"mode"`
 	Affected []trigger.Match  `json:"affected"`
-	Spared   []trigger.Match  `json:"spared"`
 	Ignored  string           `json:"ignored_because"`
+	spared   []trigger.Match  // for people only
 }
 
 type explainedTrigger struct {
@@ -60,13 +64,12 @@ func (e explain) Run(out output) error {
 	}
 	answer := explanation{
 		Trigger: explainedTrigger{r.Trigger.Type, r.Trigger.ID, r.Trigger.Source}, Mode: r.Mode,
-		Affected: []trigger.Match{}, Spared: []trigger.Match{}, Ignored: r.Ignored,
+		Affected: []trigger.Match{}, Ignored: r.Ignored,
 	}
 	affected, spared := trigger.Affected(r, trigger.Candidates(r, bundle))
-	answer.Affected = append(answer.Affected, affected...)
-	answer.Spared = append(answer.Spared, spared...)
+	answer.Affected, answer.spared = append(answer.Affected, affected...), spared
 	if len(affected) == 0 && r.Ignored == "" {
-		answer.Ignored = nothing(r, spared)
+		answer.Mode, answer.Ignored = nothing(r, spared)
 	}
 	if e.JSON {
 		return out.json(answer)
@@ -75,16 +78,22 @@ func (e explain) Run(out output) error {
 	return nil
 }
 
-// nothing says why an event that is read affects no contract.
-func nothing(r trigger.Resolution, spared []trigger.Match) string {
-	switch {
-	case slices.Contains(r.Keys, trigger.KeyDue):
-		return "it affects what is due, and that only the registry knows"
-	case len(spared) > 0:
-		return "no contract that it names lists it in rotate_on"
-	default:
-		return "no contract has what it names"
+// nothing says why an event that is read affects no contract, and what mode is left.
+func nothing(r trigger.Resolution, spared []trigger.Match) (trigger.Mode, string) {
+	if slices.Contains(r.Keys, trigger.KeyDue) {
+		return r.Mode, "it affects what is due, and that only the registry knows"
 	}
+	if len(spared) == 0 {
+		return trigger.None, "no contract has what it names"
+	}
+	var why []string
+	for _, m := range spared[:min(len(spared), 5)] {
+		why = append(why, m.Secret+": "+m.Because)
+	}
+	if more := len(spared) - len(why); more > 0 {
+		why = append(why, fmt.Sprintf("and %d more", more))
+	}
+	return trigger.None, strings.Join(why, "; ")
 }
 
 func (x explanation) write(w io.Writer) {
@@ -92,7 +101,7 @@ func (x explanation) write(w io.Writer) {
 	for _, m := range x.Affected {
 		fmt.Fprintf(w, "rotates  %s: %s\n", m.Secret, m.Because)
 	}
-	for _, m := range x.Spared {
+	for _, m := range x.spared {
 		fmt.Fprintf(w, "spares   %s: %s\n", m.Secret, m.Because)
 	}
 	if x.Ignored != "" {

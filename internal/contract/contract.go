@@ -18,12 +18,13 @@ type Contract struct {
 	RotateOn     []string          `json:"rotate_on"` // trigger types; schedule and manual always hold, by ttl and by right
 	BlastRadius  string            `json:"blast_radius"`
 	Compliance   map[string]string `json:"compliance,omitempty"`
-	Kind         string            `json:"kind"`             // "random" or "postgres"
-	Strategy     string            `json:"strategy"`         // "dual" or "single"
-	Target       *Target           `json:"target,omitempty"` // nil for kind random
-	CommitPaths  []string          `json:"commit_paths,omitempty"`
-	Repositories []string          `json:"repositories,omitempty"`
-	Policy       map[string]string `json:"policy,omitempty"` // initial runtime policy, attribute -> value as in a tag
+	Kind         string            `json:"kind"`                   // "random" or "postgres"
+	Strategy     string            `json:"strategy"`               // "dual" or "single"
+	Target       *Target           `json:"target,omitempty"`       // nil for kind random
+	CommitPaths  []string          `json:"commit_paths,omitempty"` // see Covers
+	Repositories []string          `json:"repositories,omitempty"` // GitHub's owner/name, CodeCommit's name; none: the services' own on GitHub
+	KMSKey       string            `json:"kms_key,omitempty"`      // id or ARN of the KMS key that encrypts the secret; "": the account's own
+	Policy       map[string]string `json:"policy,omitempty"`       // initial runtime policy, attribute -> value as in a tag
 	Statement    string            `json:"statement,omitempty"`
 	OnExpiry     string            `json:"on_expiry,omitempty"`
 }

@@ -195,7 +195,7 @@ func TestKeys(t *testing.T) {
 	want := []string{
 		"codedeploy:orders", "codepipeline:orders-pipeline", "dbuser:orders_app@prod-orders", "dbuser:orders_app_a@prod-orders",
 		"dbuser:orders_app_b@prod-orders", "ecs:prod-cluster/orders", "environment:prod", "github:orders/orders-service",
-		"github:orders/schema", "lambda:prod-settle", "role:prod-orders-service", "role:prod-settle",
+		"lambda:prod-settle", "repository:orders/schema", "role:prod-orders-service", "role:prod-settle",
 		"service:prod/orders-service", "service:prod/settle",
 	}
 	if diff := cmp.Diff(want, contract.Keys(c, services())); diff != "" {

@@ -11,15 +11,24 @@ import (
 //
 //	environment:prod                 everything in an environment
 //	service:prod/billing-service     a declared consumer
-//	role:prod-billing-service        the IAM role that it reads with (name, no path)
+//	role:prod-billing-service        the IAM role that it reads with (name, no path); and so user:, group:, policy:
+//	profile:prod-billing-ec2         instance profile
+//	accesskey:AKIA…                  access key id
 //	codedeploy:billing               application; or application/deployment group
 //	codepipeline:billing-pipeline    pipeline
 //	ecs:prod-cluster/billing         cluster/service
-//	github:payments/billing          owner/repository
+//	eks:prod-cluster/shop/billing    cluster/namespace/workload
+//	ec2:prod-billing                 Auto Scaling group
+//	github:payments/billing          owner/repository that deploys; or owner/repository@environment. In lower case, as
+//	                                 GitHub does not tell capitals apart
+//	repository:payments/billing      owner/repository whose commits count, in lower case
+//	codecommit:billing               CodeCommit repository whose commits count
 //	lambda:settle                    function name
 //	dbuser:orders_app_a@prod-orders  login and server, for each login that the contract's strategy uses
+//	kms:1234abcd-…                   id of the KMS key that encrypts the secret
 func Keys(c Contract, services []Service) []string {
 	keys := []string{"environment:" + c.Environment}
+	repositories := slices.Clone(c.Repositories)
 	for _, s := range services {
 		p, here := s.Environments[c.Environment]
 		if !here || !slices.Contains(c.Services, s.Name) {
@@ -27,15 +36,30 @@ func Keys(c Contract, services []Service) []string {
 		}
 		keys = append(keys, "service:"+c.Environment+"/"+s.Name)
 		keys = append(keys, placementKeys(p)...)
+		if len(c.Repositories) == 0 {
+			repositories = append(repositories, p.Deployments.GitHub...)
+		}
 	}
-	for _, r := range c.Repositories {
-		keys = append(keys, "github:"+r)
+	for _, r := range repositories {
+		keys = append(keys, repositoryKey(r))
 	}
 	for _, login := range Logins(c) {
 		keys = append(keys, "dbuser:"+login+"@"+Server(c.Target.Host))
 	}
+	if c.KMSKey != "" {
+		keys = append(keys, "kms:"+last(c.KMSKey, "/"))
+	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
+}
+
+// repositoryKey is the key of a repository whose commits count: GitHub's have an owner, CodeCommit's have none.
+func repositoryKey(name string) string {
+	name, _, _ = strings.Cut(name, "@")
+	if strings.Contains(name, "/") {
+		return "repository:" + strings.ToLower(name)
+	}
+	return "codecommit:" + name
 }
 
 func placementKeys(p Placement) []string {
@@ -44,18 +68,26 @@ func placementKeys(p Placement) []string {
 		keys = append(keys, "role:"+name)
 	}
 	for kind, names := range map[string][]string{
-		"codedeploy": p.Deployments.CodeDeploy, "codepipeline": p.Deployments.CodePipeline,
-		"ecs": p.Deployments.ECS, "github": p.Deployments.GitHub,
+		"user": p.Identities.Users, "group": p.Identities.Groups, "policy": p.Identities.Policies,
+		"profile": p.Identities.InstanceProfiles, "accesskey": p.Identities.AccessKeys,
+		"codedeploy": p.Deployments.CodeDeploy, "codepipeline": p.Deployments.CodePipeline, "ecs": p.Deployments.ECS,
 	} {
 		for _, name := range names {
 			keys = append(keys, kind+":"+name)
 		}
 	}
-	switch p.Delivery.Kind {
+	for _, name := range p.Deployments.GitHub {
+		keys = append(keys, "github:"+strings.ToLower(name))
+	}
+	switch d := p.Delivery; d.Kind {
 	case "ecs":
-		keys = append(keys, "ecs:"+p.Delivery.Cluster+"/"+p.Delivery.Service)
+		keys = append(keys, "ecs:"+d.Cluster+"/"+d.Service)
 	case "lambda":
-		keys = append(keys, "lambda:"+last(p.Delivery.Function, ":"))
+		keys = append(keys, "lambda:"+last(d.Function, ":"))
+	case "eks":
+		keys = append(keys, "eks:"+d.Cluster+"/"+d.Namespace+"/"+d.Workload)
+	case "ec2":
+		keys = append(keys, "ec2:"+d.Group)
 	}
 	return keys
 }

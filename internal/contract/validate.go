@@ -46,7 +46,7 @@ var secretish = regexp.MustCompile(`(?i)pass(word|wd|phrase)|secret|token|creden
 func Validate(c Contract, services []Service) []Problem {
 	c = WithDefaults(c)
 	var ps []Problem
-	for _, check := range []func(Contract) []Problem{names, lifetime, causes, kinds} {
+	for _, check := range []func(Contract) []Problem{names, lifetime, causes, kinds, globs} {
 		ps = append(ps, check(c)...)
 	}
 	ps = append(ps, consumers(c, services)...)

@@ -23,31 +23,91 @@ type Match struct {
 }
 
 // Affected parts the candidates into secrets that the trigger affects and secrets that it spares, because their contract's
-// rotate_on does not list it. Both are sorted by secret, each secret once. A resolution that is ignored affects nothing.
+// rotate_on does not list it, or because it happened to files or in an environment that are not the contract's. Both are
+// sorted by secret, each secret once. A resolution that is ignored affects nothing.
 func Affected(r Resolution, candidates []Candidate) (affected, spared []Match) {
-	via := map[string][]string{}
-	contracts := map[string]contract.Contract{}
+	matches := map[string]*match{}
 	for _, c := range candidates {
 		if !slices.Contains(r.Keys, c.Via) {
 			continue
 		}
 		id := c.Contract.ID()
-		contracts[id] = c.Contract
-		via[id] = append(via[id], because(c.Via))
-	}
-	for id, reasons := range via {
-		slices.Sort(reasons)
-		c := contracts[id]
-		if !c.Allows(string(r.Trigger.Type)) {
-			spared = append(spared, Match{id, "rotate_on does not list " + string(r.Trigger.Type)})
+		if matches[id] == nil {
+			matches[id] = &match{contract: c.Contract}
+		}
+		m := matches[id]
+		if why := r.elsewhere(c); why != "" {
+			m.against = append(m.against, why)
 			continue
 		}
-		affected = append(affected, Match{id, strings.Join(slices.Compact(reasons), "; ")})
+		m.reasons = append(m.reasons, because(c.Via))
+	}
+	for id, m := range matches {
+		why, ok := r.concerns(m)
+		if ok {
+			affected = append(affected, Match{id, why})
+		} else {
+			spared = append(spared, Match{id, why})
+		}
 	}
 	bySecret := func(x, y Match) int { return strings.Compare(x.Secret, y.Secret) }
 	slices.SortFunc(affected, bySecret)
 	slices.SortFunc(spared, bySecret)
 	return affected, spared
+}
+
+// match is what speaks for and against one contract.
+type match struct {
+	contract         contract.Contract
+	reasons, against []string
+}
+
+// elsewhere says that a deployment was to another environment than the contract's; "" if it was not. Where a service
+// declares its repository without an environment, GitHub's name for it has to be the contract's, or its usual long form.
+func (r Resolution) elsewhere(c Candidate) string {
+	if !strings.HasPrefix(c.Via, "github:") || strings.Contains(c.Via, "@") || r.Environment == "" || sameEnvironment(r.Environment, c.Contract) {
+		return ""
+	}
+	return "the deployment was to environment " + clip(r.Environment, 64)
+}
+
+// concerns decides on one contract that the event's keys led to, and says why.
+func (r Resolution) concerns(m *match) (why string, ok bool) {
+	if !m.contract.Allows(string(r.Trigger.Type)) {
+		return "rotate_on does not list " + string(r.Trigger.Type), false
+	}
+	if len(m.reasons) == 0 {
+		return m.against[0], false
+	}
+	slices.Sort(m.reasons)
+	because := strings.Join(slices.Compact(m.reasons), "; ")
+	if r.Changes == nil || len(m.contract.CommitPaths) == 0 {
+		return because, true
+	}
+	for _, file := range r.Changes.Files {
+		if pattern, covered := m.contract.Covers(file); covered {
+			return because + ": " + clip(file, 200) + " is in " + clip(pattern, 100), true
+		}
+	}
+	if r.Changes.Unknown != "" {
+		return because + ": any file may have changed, " + r.Changes.Unknown, true
+	}
+	return "no file that changed is in commit_paths", false
+}
+
+// sameEnvironment tells whether a deploy tool's name for an environment means the contract's.
+func sameEnvironment(theirs string, c contract.Contract) bool {
+	usual := map[string]string{
+		"production": "prod", "live": "prod", "staging": "stage", "stg": "stage", "development": "dev", "testing": "test",
+	}
+	plain := func(name string) string {
+		name = strings.ToLower(name)
+		if short, ok := usual[name]; ok {
+			return short
+		}
+		return name
+	}
+	return plain(theirs) == plain(c.Environment)
 }
 
 // Candidates finds what the registry's index would find, in a bundle. KeyDue finds nothing: what is due, only the registry
@@ -81,6 +141,14 @@ func because(key string) string {
 		return "it is in environment " + name
 	case "service":
 		return "service " + name + " uses it"
+	case "repository", "codecommit":
+		return "commits in " + name + " count"
+	case "kms":
+		return "it is encrypted with KMS key " + name
+	case "user", "group", "policy":
+		return "a service reads it with IAM " + kind + " " + name
+	case "profile", "accesskey":
+		return "a service reads it with " + map[string]string{"profile": "instance profile", "accesskey": "access key"}[kind] + " " + name
 	default:
 		return "a service that uses it is known as " + name + " to " + kind
 	}

@@ -20,7 +20,7 @@ func codeDeploy(e envelope) (Resolution, error) {
 	}
 	app, group := clip(d.Application, 100), clip(d.DeploymentGroup, 100)
 	t := Trigger{
-		Type: Deployment, ID: clip(d.DeploymentID, 256), Source: e.Source,
+		Type: Deployment, ID: identity(d.DeploymentID), Source: e.Source,
 		Reason: "CodeDeploy deployed application " + app + ", group " + group,
 	}
 	if d.State != "SUCCESS" {
@@ -31,5 +31,5 @@ func codeDeploy(e envelope) (Resolution, error) {
 	if group != "" {
 		keys = append(keys, "codedeploy:"+app+"/"+group)
 	}
-	return found(t, keys...), nil
+	return found(t, keys...)
 }

@@ -5,72 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 )
-
-// finding holds the members of a GuardDuty finding that say who is meant:
-// https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Finding.html
-type finding struct {
-	ID       string   `json:"id"`
-	Type     string   `json:"type"`
-	Severity *float64 `json:"severity"`
-	Resource struct {
-		AccessKey accessKey `json:"accessKeyDetails"`
-		Instance  instance  `json:"instanceDetails"`
-		Lambda    struct {
-			Name string `json:"functionName"`
-			Role string `json:"role"`
-		} `json:"lambdaDetails"`
-		ECS struct {
-			Name string `json:"name"`
-			Task struct {
-				Group string `json:"group"` // "service:<name>" for the tasks of a service
-			} `json:"taskDetails"`
-		} `json:"ecsClusterDetails"`
-		Database struct {
-			Instance string `json:"dbInstanceIdentifier"`
-			Cluster  string `json:"dbClusterIdentifier"`
-		} `json:"rdsDbInstanceDetails"`
-		DatabaseUser struct {
-			User string `json:"user"`
-		} `json:"rdsDbUserDetails"`
-	} `json:"resource"`
-	Service struct {
-		Archived   bool            `json:"archived"`
-		Additional json.RawMessage `json:"additionalInfo"`
-		Detection  struct {
-			Sequence sequence `json:"sequence"`
-		} `json:"detection"`
-	} `json:"service"`
-}
-
-type accessKey struct {
-	UserName string `json:"userName"`
-	UserType string `json:"userType"` // AssumedRole, IAMUser, Root, …
-}
-
-type instance struct {
-	Profile struct {
-		ARN string `json:"arn"`
-	} `json:"iamInstanceProfile"`
-}
-
-// sequence is what AttackSequence findings have instead of one resource.
-type sequence struct {
-	Actors []struct {
-		User struct {
-			Name string `json:"name"`
-			Type string `json:"type"`
-		} `json:"user"`
-	} `json:"actors"`
-	Resources []struct {
-		Data struct {
-			AccessKey accessKey `json:"accessKey"`
-			Instance  instance  `json:"ec2Instance"`
-		} `json:"data"`
-	} `json:"resources"`
-}
 
 // guardDuty reads "GuardDuty Finding":
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings_eventbridge.html
@@ -85,7 +21,7 @@ func guardDuty(e envelope) (Resolution, error) {
 		return Resolution{}, fault.New(fault.InputMalformed, "GuardDuty event %q lacks the finding's id, or a severity from 0 to 10", clip(e.ID, 64))
 	}
 	t := Trigger{
-		Type: Incident, ID: clip(f.ID, 256), Source: e.Source, Severity: *f.Severity,
+		Type: Incident, ID: identity(f.ID), Source: e.Source, Severity: *f.Severity,
 		Reason: fmt.Sprintf("GuardDuty %s, severity %.1f", clip(f.Type, 128), *f.Severity),
 	}
 	switch keys := f.keys(); {
@@ -94,9 +30,9 @@ func guardDuty(e envelope) (Resolution, error) {
 	case f.Service.Archived:
 		return ignore(t, "the finding is archived"), nil
 	case len(keys) == 0:
-		return ignore(t, "the finding names no role, task, function or database login"), nil
+		return ignore(t, "the finding names no role, user, access key, task, function, workload or database login"), nil
 	default:
-		return found(t, keys...), nil
+		return found(t, keys...)
 	}
 }
 
@@ -121,45 +57,81 @@ func isTrue(v any) bool { return v == true || v == "true" }
 // keys name everybody whom the finding names, as contract.Keys does.
 func (f finding) keys() []string {
 	r := f.Resource
-	keys := append(r.AccessKey.keys(), r.Instance.keys()...)
+	keys := append(r.AccessKey.keys(), profileKeys(r.Instance.Profile.ARN)...)
+	keys = append(keys, lambdaKeys(r.Lambda.Name)...)
+	keys = append(keys, principalKeys(r.Lambda.Role)...)
+	keys = append(keys, taskKeys(r.ECS.Name, r.ECS.Task.Group, r.ECS.Task.Definition)...)
+	keys = append(keys, r.Kubernetes.keys(r.EKS.Name)...)
+	keys = append(keys, f.logins()...)
 	for _, a := range f.Service.Detection.Sequence.Actors {
-		keys = append(keys, accessKey{UserName: a.User.Name, UserType: a.User.Type}.keys()...)
+		keys = append(keys, accessKey{ID: a.User.Credential, UserName: a.User.Name, UserType: a.User.Type}.keys()...)
+		keys = append(keys, principalKeys(a.Session.Issuer)...)
 	}
 	for _, s := range f.Service.Detection.Sequence.Resources {
-		keys = append(keys, s.Data.AccessKey.keys()...)
-		keys = append(keys, s.Data.Instance.keys()...)
+		keys = append(keys, s.keys()...)
 	}
-	if r.Lambda.Name != "" {
-		keys = append(keys, "lambda:"+clip(r.Lambda.Name, 140))
+	return keys
+}
+
+// logins of a database finding: the user that the resource names, or those that the action counts.
+func (f finding) logins() []string {
+	users := []string{f.Resource.DatabaseUser.User}
+	for _, l := range f.Service.Action.Login.Attributes {
+		users = append(users, l.User)
 	}
-	if role := contract.RoleName(r.Lambda.Role); role != "" {
-		keys = append(keys, "role:"+clip(role, 64))
-	}
-	if service, ok := strings.CutPrefix(r.ECS.Task.Group, "service:"); ok && r.ECS.Name != "" {
-		keys = append(keys, "ecs:"+clip(r.ECS.Name, 255)+"/"+clip(service, 255))
-	}
-	for _, server := range []string{r.Database.Instance, r.Database.Cluster} {
-		if server != "" && r.DatabaseUser.User != "" {
-			keys = append(keys, "dbuser:"+clip(r.DatabaseUser.User, 63)+"@"+clip(server, 63))
+	var keys []string
+	for _, server := range []string{f.Resource.Database.Instance, f.Resource.Database.Cluster, f.Resource.Limitless.Group, f.Resource.Limitless.Cluster} {
+		for _, user := range users {
+			if user != "" && server != "" {
+				keys = append(keys, key("dbuser", user+"@"+server)...)
+			}
 		}
 	}
 	return keys
 }
 
-// keys of an access key are those of the role that it was issued for; users and root are no service's identity.
+// keys of an access key are those of the role or user that it was issued for. Root is no service's identity.
 func (k accessKey) keys() []string {
-	if k.UserName == "" || (k.UserType != "AssumedRole" && k.UserType != "Role") {
-		return nil
+	keys := accessKeyKeys(k.ID)
+	switch k.UserType {
+	case "AssumedRole", "Role":
+		keys = append(keys, key("role", k.UserName)...)
+	case "IAMUser":
+		keys = append(keys, key("user", k.UserName)...)
 	}
-	return []string{"role:" + clip(k.UserName, 64)}
+	return keys
 }
 
-// keys of an instance are those of the role with its profile's name, as the console creates the two:
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_switch-role-ec2_instance-profiles.html
-func (i instance) keys() []string {
-	_, path, ok := strings.Cut(i.Profile.ARN, ":instance-profile/")
-	if !ok {
-		return nil
+// keys of a workload in Kubernetes, or of the service account that it was seen to act as. A service account is taken to
+// have its workload's name, since findings from the cluster's audit log name no other.
+func (k kubernetes) keys(cluster string) []string {
+	keys := workloadKeys(cluster, k.Workload.Namespace, k.Workload.Name, k.Workload.Type)
+	keys = append(keys, key("eks", cluster, k.Workload.Namespace, k.Workload.Account)...)
+	if account, ok := strings.CutPrefix(k.User.Name, "system:serviceaccount:"); ok {
+		namespace, name, _ := strings.Cut(account, ":")
+		keys = append(keys, key("eks", cluster, namespace, name)...)
 	}
-	return []string{"role:" + clip(path[strings.LastIndex(path, "/")+1:], 128)}
+	return append(keys, principalKeys(k.User.Name)...)
+}
+
+// keys of one of the resources that an attack went through.
+func (s sequenceResource) keys() []string {
+	keys := s.Data.AccessKey.keys()
+	if s.Kind == "ACCESS_KEY" {
+		keys = append(keys, accessKeyKeys(s.UID)...)
+	}
+	keys = append(keys, profileKeys(s.Data.Instance.Profile.ARN)...)
+	keys = append(keys, profileKeys(s.UID)...)
+	keys = append(keys, principalKeys(s.UID)...)
+	if s.Kind == "LAMBDA" || strings.Contains(s.UID, ":function:") {
+		keys = append(keys, lambdaKeys(s.UID)...)
+	}
+	if _, path, ok := strings.Cut(s.UID, ":task/"); ok { // arn:aws:ecs:…:task/<cluster>/<id>
+		cluster, _, _ := strings.Cut(path, "/")
+		keys = append(keys, taskKeys(cluster, "", s.Data.Task.Definition)...)
+	}
+	if _, group, ok := strings.Cut(s.UID, ":autoScalingGroupName/"); ok {
+		keys = append(keys, key("ec2", group)...)
+	}
+	return keys
 }

@@ -25,7 +25,20 @@ type Resolution struct {
 	Mode    Mode     `json:"mode"`
 	Keys    []string `json:"keys"`    // by which the registry finds what is affected, sorted: see contract.Keys, KeyDue, KeySecret
 	Ignored string   `json:"ignored"` // why nothing is affected, one sentence
+
+	// What Affected holds against each contract that the keys lead to.
+	Changes     *Changes `json:"changes,omitempty"`     // of a commit
+	Environment string   `json:"environment,omitempty"` // of a deployment, as the deploy tool calls it; "" if it does not say
 }
+
+// Changes are the files that a commit touched, as paths from the repository's root.
+type Changes struct {
+	Files   []string `json:"files"`
+	Unknown string   `json:"unknown,omitempty"` // why Files is not everything, so that any file may have changed
+}
+
+// MaxKeys is how many keys one event may come to. Each costs a query; who names more is no documented source.
+const MaxKeys = 1000
 
 // envelope is what EventBridge puts around every event:
 // https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
@@ -34,13 +47,20 @@ type envelope struct {
 	DetailType string          `json:"detail-type"`
 	Source     string          `json:"source"`
 	Time       string          `json:"time"`
+	Resources  []string        `json:"resources"`
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// source reads the events of one kind. An empty detailType takes every event of the source.
+// source reads the events of one kind. An empty name takes every source, one that ends with a slash all that begin with
+// it; an empty detailType takes every event of the source.
 type source struct {
 	name, detailType string
 	read             func(envelope) (Resolution, error)
+}
+
+func (s source) takes(e envelope) bool {
+	named := s.name == "" || s.name == e.Source || strings.HasSuffix(s.name, "/") && strings.HasPrefix(e.Source, s.name)
+	return named && (s.detailType == "" || s.detailType == e.DetailType)
 }
 
 func sources() []source {
@@ -48,7 +68,26 @@ func sources() []source {
 		{"mayfly.schedule", "", evaluation},
 		{"mayfly.manual", "", manualEvent},
 		{"aws.codedeploy", "CodeDeploy Deployment State-change Notification", codeDeploy},
+		{"aws.codepipeline", "CodePipeline Pipeline Execution State Change", codePipeline},
+		{"aws.ecs", "ECS Deployment State Change", ecs},
+		{"aws.codecommit", "CodeCommit Repository State Change", codeCommit},
 		{"aws.guardduty", "GuardDuty Finding", guardDuty},
+		{"aws.securityhub", "Security Hub Findings - Imported", securityHub},
+		{"aws.health", "AWS Health Event", health},
+		{"aws.access-analyzer", "Access Analyzer Finding", accessAnalyzer},
+		{"aws.access-analyzer", "Internal Access Finding", accessAnalyzer},
+		{"aws.access-analyzer", "Unused Access Finding for IAM entities", accessAnalyzer},
+		{"aws.partner/pagerduty.com/", "", partner},
+		{"aws.secretsmanager", "Secret Label Updated", labelUpdated},
+		{"aws.secretsmanager", "AWS Service Event via CloudTrail", serviceEvent},
+		{"aws.kms", "KMS CMK Rotation", keyRotated},
+		{"", "AWS API Call via CloudTrail", cloudTrail},
+		{WebhookSource, TypeGitHubPush, read[GitHubPush]()},
+		{WebhookSource, TypeGitHubDeployment, read[GitHubDeployment]()},
+		{WebhookSource, TypeSecretScanning, read[SecretScanning]()},
+		{WebhookSource, TypePagerDuty, read[PagerDutyIncident]()},
+		{WebhookSource, TypeSIEMAlert, read[SIEMAlert]()},
+		{WebhookSource, TypeProviderChange, read[ProviderChange]()},
 	}
 }
 
@@ -64,7 +103,7 @@ func Resolve(event []byte) (Resolution, error) {
 	}
 	trimmed := bytes.TrimSpace(event)
 	if trimmed[0] != '{' {
-		return ignore(Trigger{}, "the event is no JSON object, so it names no source"), nil
+		return ignore(Trigger{}, "the event is no JSON object, so it names no source; GitHub's lists of found tokens are for the webhook receiver alone"), nil
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(event, &members); err != nil {
@@ -75,20 +114,25 @@ func Resolve(event []byte) (Resolution, error) {
 	}
 	var e envelope
 	if err := json.Unmarshal(event, &e); err != nil {
-		return Resolution{}, fault.New(fault.InputMalformed, "the event's envelope is not EventBridge's: id, source, detail-type and time are texts")
+		return Resolution{}, fault.New(fault.InputMalformed, "the event's envelope is not EventBridge's: id, source, detail-type and time are texts, resources a list of them")
 	}
 	for _, s := range sources() {
-		if s.name == e.Source && (s.detailType == "" || s.detailType == e.DetailType) {
+		if s.takes(e) {
 			return s.read(e)
 		}
 	}
 	return unread(e), nil
 }
 
-// found makes a resolution of a trigger and the keys that it names.
-func found(t Trigger, keys ...string) Resolution {
+// found makes a resolution of a trigger and the keys that it names, at least one.
+func found(t Trigger, keys ...string) (Resolution, error) {
 	slices.Sort(keys)
-	return Resolution{Trigger: t, Mode: t.Mode(), Keys: slices.Compact(keys)}
+	keys = slices.Compact(keys)
+	if len(keys) > MaxKeys {
+		return Resolution{}, fault.New(fault.InputMalformed, "event %q from %s names %d principals and services; more than %d are not looked up, send several events",
+			clip(t.ID, 64), clip(t.Source, 64), len(keys), MaxKeys)
+	}
+	return Resolution{Trigger: t, Mode: t.Mode(), Keys: keys}, nil
 }
 
 func ignore(t Trigger, why string) Resolution {
@@ -105,7 +149,7 @@ func evaluation(e envelope) (Resolution, error) {
 	}
 	return found(Trigger{
 		Type: Schedule, ID: at.UTC().Format(time.RFC3339), Source: e.Source, Reason: "evaluation of what is due",
-	}, KeyDue), nil
+	}, KeyDue)
 }
 
 // detail reads an event's detail; members that Mayfly does not use are passed over, because AWS adds some all the time.
