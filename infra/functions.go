@@ -60,8 +60,9 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	}
 	registry.GrantFind(fs.ResolveTrigger)
 	registry.GrantLease(fs.AdmitRotation)
-	registry.GrantRenew(fs.FinishSecret)
-	registry.GrantRenew(fs.CloseRun)
+	registry.GrantLease(fs.FinishSecret)
+	registry.GrantLease(fs.CloseRun)
+	registry.GrantAskOwner(fs.CloseRun)
 	registry.GrantRecordRun(fs.AdmitRotation)
 	registry.GrantRecordRun(fs.CloseRun)
 	registry.GrantApply(fs.ApplyContracts)

@@ -28,7 +28,7 @@ var everyFunction = []string{
 var permissions = map[string][]string{
 	"resolve-trigger": {"dynamodb:GetItem dynamodb:Query on " + indexed},
 	"admit-rotation": {
-		"dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
+		"dynamodb:UpdateItem on " + contracts,
 		"dynamodb:UpdateItem on " + runs,
 		"secretsmanager:DescribeSecret secretsmanager:ListSecretVersionIds on " + secrets,
 		"states:DescribeExecution on states:execution:mayfly-rotate:*",

@@ -74,16 +74,16 @@ func (r Registry) GrantFind(f *Function) {
 		r.Contracts.TableArn(), index(r.Contracts, "due"), index(r.Contracts, "lookup"))
 }
 
-// GrantLease lets a function read a contract and take, renew or give up the lease on its secret.
+// GrantLease lets a function take, renew or give up the lease on a secret.
 func (r Registry) GrantLease(f *Function) {
 	f.Set(env.ContractsTable, r.Contracts.TableName())
-	f.Allow("LeaseSecret", []string{"dynamodb:GetItem", "dynamodb:UpdateItem"}, r.Contracts.TableArn())
+	f.Allow("LeaseSecret", []string{"dynamodb:UpdateItem"}, r.Contracts.TableArn())
 }
 
-// GrantRenew lets a function write the lease and what hangs on it, and read nothing.
-func (r Registry) GrantRenew(f *Function) {
+// GrantAskOwner lets a function ask which run has the lease.
+func (r Registry) GrantAskOwner(f *Function) {
 	f.Set(env.ContractsTable, r.Contracts.TableName())
-	f.Allow("RenewLease", []string{"dynamodb:UpdateItem"}, r.Contracts.TableArn())
+	f.Allow("AskOwner", []string{"dynamodb:GetItem"}, r.Contracts.TableArn())
 }
 
 // GrantRecordRun lets a function write the history of runs.

@@ -131,9 +131,9 @@ func (b *bench) functions() {
 	}
 }
 
-func handler[Out any](handle func(context.Context, rotation.Request) (Out, error)) step {
+func handler[In, Out any](handle func(context.Context, In) (Out, error)) step {
 	return func(ctx context.Context, payload []byte) (any, error) {
-		var in rotation.Request
+		var in In
 		if err := json.Unmarshal(payload, &in); err != nil {
 			return nil, err
 		}

@@ -49,8 +49,13 @@ func (c apply) run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
+	is, err := conn.who(ctx)
+	if err != nil {
+		return err
+	}
 	in := rotation.ApplyContracts{
 		Log: log, Registry: conn.registry(c.tables), Secrets: secretsmanager.NewFromConfig(conn.Config), Rand: rand.Reader, Now: time.Now,
+		Source: "cli", Actor: is.ARN,
 	}
 	done, failed := in.Apply(ctx, bundle, "cli-"+randomID())
 	if c.JSON {

@@ -61,14 +61,14 @@ func TestVerifyFindsAnAlteredRecord(t *testing.T) {
 	}
 }
 
-func TestVerifyFindsAMissingRecord(t *testing.T) {
+func TestVerifyFindsAHiddenRecord(t *testing.T) {
 	b := applied(t)
 	b.mayfly(0, "rotate", "prod/token", "--reason", "drill", "--wait")
 	key := b.records("prod--token")[1]
 	_, err := b.s3().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(auditBucketName), Key: &key})
 	b.must(err)
 	text, _ := b.mayfly(1, "audit", "verify")
-	b.contains(text, "records are missing")
+	b.contains(text, "was hidden by a delete marker")
 }
 
 // Nothing to verify is no proof of anything.

@@ -29,6 +29,7 @@ func main() {
 		Secrets:  secretsmanager.NewFromConfig(cfg),
 		Rand:     rand.Reader,
 		Now:      time.Now,
+		Source:   "aws.cloudformation",
 	}
 	file := env.Must(env.ContractsFile)
 	lambda.Start(cfn.LambdaWrap(func(ctx context.Context, event cfn.Event) (string, map[string]any, error) {

@@ -1,13 +1,13 @@
--- Did the last run of each secret succeed?
+-- Did the last run of each secret succeed? Requests that were skipped or joined another run are no runs.
 SELECT secret,
-       max(time) AS closed,
-       max_by(outcome, time) AS outcome,
-       max_by(reason_code, time) AS reason_code,
-       max_by(reason, time) AS reason,
-       max_by(version_from, time) AS version_from,
-       max_by(version_to, time) AS version_to
+       max_by(time, seq) AS closed,
+       max_by(outcome, seq) AS outcome,
+       max_by(reason_code, seq) AS reason_code,
+       max_by(reason, seq) AS reason,
+       max_by(version_from, seq) AS version_from,
+       max_by(version_to, seq) AS version_to
 FROM audit
 WHERE environment = '{environment}'
-  AND outcome IN ('rotated', 'skipped', 'failed_clean', 'failed_dirty')
+  AND outcome IN ('rotated', 'failed_clean', 'failed_dirty')
 GROUP BY secret
 ORDER BY secret;

@@ -171,6 +171,11 @@ func TestVerifySeesTampering(t *testing.T) {
 				return body
 			})
 		},
+		"the last one hidden": func(t *testing.T, b *bench) {
+			if _, err := b.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(key(3))}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"hidden": func(t *testing.T, b *bench) {
 			// Object Lock keeps the version, but a delete marker hides it from a listing.
 			if _, err := b.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(key(2))}); err != nil {

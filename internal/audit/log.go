@@ -139,7 +139,16 @@ func (l *Log) get(ctx context.Context, key string) (Record, error) {
 
 // body fetches an object; no record is larger than a megabyte.
 func (l *Log) body(ctx context.Context, key string) ([]byte, error) {
-	out, err := l.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &l.Bucket, Key: &key})
+	return l.fetch(ctx, &s3.GetObjectInput{Bucket: &l.Bucket, Key: &key})
+}
+
+// version fetches one version of an object.
+func (l *Log) version(ctx context.Context, key, version string) ([]byte, error) {
+	return l.fetch(ctx, &s3.GetObjectInput{Bucket: &l.Bucket, Key: &key, VersionId: &version})
+}
+
+func (l *Log) fetch(ctx context.Context, in *s3.GetObjectInput) ([]byte, error) {
+	out, err := l.S3.GetObject(ctx, in)
 	if err != nil {
 		return nil, err
 	}

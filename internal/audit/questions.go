@@ -92,7 +92,7 @@ func answer(environment, secret string, rotated, ended *Record) Answer {
 }
 
 func ends(r *Record) bool {
-	return slices.Contains([]string{Rotated, Skipped, FailedClean, FailedDirty}, r.Outcome)
+	return slices.Contains([]string{Rotated, FailedClean, FailedDirty}, r.Outcome)
 }
 
 // Recent reads what Answers needs: of a secret, or of every secret of the environment where secret is empty, the records

@@ -22,14 +22,13 @@ func TestAnswers(t *testing.T) {
 	records := []audit.Record{
 		rec("prod/orders-db", 1, "", "one"), rec("prod/orders-db", 2, audit.Rotated, "one"),
 		rec("prod/orders-db", 3, audit.Rotated, "two"), rec("prod/orders-db", 4, "", "three"), rec("prod/orders-db", 5, audit.FailedClean, "three"),
-		rec("prod/orders-db", 6, "", "four"),
+		rec("prod/orders-db", 6, audit.Skipped, "four"), // a request that led to no run does not hide how the last run ended
 		rec("prod/never", 1, audit.Skipped, "five"),
 		rec("prod/applied", 1, "", ""),
 	}
 	want := []audit.Answer{
 		{Environment: "prod", Secret: "prod/applied"},
-		{Environment: "prod", Secret: "prod/never", Owner: "orders-team",
-			Outcome: &audit.Outcome{Closed: at(1), Outcome: "skipped", ReasonCode: "code five", Reason: "reason five", VersionFrom: "from five", VersionTo: "to five"}},
+		{Environment: "prod", Secret: "prod/never"},
 		{Environment: "prod", Secret: "prod/orders-db", Owner: "orders-team", LastRotated: at(3),
 			Why:      &audit.Why{TriggerType: "manual", TriggerSource: "cli", TriggerID: "two", Actor: "dana", Reason: "reason two"},
 			Workflow: &audit.Workflow{ExecutionARN: "execution two", RunID: "run two", ContractCommit: "commit", ContractDigest: "digest"},

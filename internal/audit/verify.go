@@ -26,11 +26,14 @@ type Chain struct {
 type Locker interface {
 	Bucket
 	HeadObject(ctx context.Context, in *s3.HeadObjectInput, opts ...func(*s3.Options)) (*s3.HeadObjectOutput, error)
+	ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput, opts ...func(*s3.Options)) (*s3.ListObjectVersionsOutput, error)
 }
 
 // Verify reads every record of an environment and checks each chain from the bucket alone: no gap in seq, each prev_hash
 // the hash of the record before, every hash that of its bytes, every record in the one partition where it may lie, every
-// object locked in COMPLIANCE mode beyond now. Each record is given to each, in order, when it is not nil.
+// object locked in COMPLIANCE mode beyond now. Object Lock lets nobody remove a version, but anybody who may write can lay
+// another one, or a delete marker, on top: so every version of every key is read, and a key with more than one is a finding.
+// That the last records of a chain are all there only a head noted elsewhere can prove. Each record is given to each, in order, when it is not nil.
 func (l *Log) Verify(ctx context.Context, bucket Locker, environment string, now time.Time, each func(Record)) ([]Chain, error) {
 	dates, err := l.Dates(ctx, environment)
 	if err != nil {
@@ -39,14 +42,17 @@ func (l *Log) Verify(ctx context.Context, bucket Locker, environment string, now
 	v := verification{log: l, bucket: bucket, now: now, each: each, chains: map[string]*verified{}}
 	for _, date := range dates {
 		prefix := partition(environment, date)
-		pages := s3.NewListObjectsV2Paginator(l.S3, &s3.ListObjectsV2Input{Bucket: &l.Bucket, Prefix: &prefix})
+		pages := s3.NewListObjectVersionsPaginator(bucket, &s3.ListObjectVersionsInput{Bucket: &l.Bucket, Prefix: &prefix})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
 				return nil, err
 			}
-			for _, o := range page.Contents {
-				if err := v.object(ctx, environment, date, *o.Key); err != nil {
+			for _, m := range page.DeleteMarkers {
+				v.chain(environment, date, *m.Key).problem(*m.Key, "was hidden by a delete marker at %s", Stamp(aws.ToTime(m.LastModified)))
+			}
+			for _, o := range page.Versions {
+				if err := v.object(ctx, environment, date, *o.Key, aws.ToString(o.VersionId)); err != nil {
 					return nil, err
 				}
 			}
@@ -62,6 +68,7 @@ func (l *Log) Verify(ctx context.Context, bucket Locker, environment string, now
 type verified struct {
 	Chain
 	head Head
+	key  string // last one seen
 }
 
 type verification struct {
@@ -73,17 +80,30 @@ type verification struct {
 	order  []string
 }
 
-func (v *verification) object(ctx context.Context, environment, date, key string) error {
+func (v *verification) chain(environment, date, key string) *verified {
 	slug, _, _ := strings.Cut(strings.TrimPrefix(key, partition(environment, date)), "/")
 	c := v.chains[slug]
 	if c == nil {
 		c = &verified{Chain: Chain{Environment: environment, Secret: slug}}
 		v.chains[slug], v.order = c, append(v.order, slug)
 	}
-	problem := func(format string, args ...any) {
-		c.Problems = append(c.Problems, key+": "+fmt.Sprintf(format, args...))
+	return c
+}
+
+func (c *verified) problem(key, format string, args ...any) {
+	c.Problems = append(c.Problems, key+": "+fmt.Sprintf(format, args...))
+}
+
+// object checks one version of one key. The listing gives the versions of a key together, the newest first.
+func (v *verification) object(ctx context.Context, environment, date, key, version string) error {
+	c := v.chain(environment, date, key)
+	problem := func(format string, args ...any) { c.problem(key, format, args...) }
+	if c.key == key {
+		problem("has another version, %s: something was written over the record", version)
+		return nil
 	}
-	body, err := v.log.body(ctx, key)
+	c.key = key
+	body, err := v.log.version(ctx, key, version)
 	if err != nil {
 		return err
 	}
@@ -91,14 +111,14 @@ func (v *verification) object(ctx context.Context, environment, date, key string
 	if err != nil {
 		problem("%v", err)
 	}
-	head, err := v.bucket.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &v.log.Bucket, Key: aws.String(key)})
+	head, err := v.bucket.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &v.log.Bucket, Key: &key, VersionId: &version})
 	if err != nil {
 		return err
 	}
 	if head.ObjectLockMode != types.ObjectLockModeCompliance || head.ObjectLockRetainUntilDate == nil || head.ObjectLockRetainUntilDate.Before(v.now) {
 		problem("is not locked")
 	}
-	if want := Key(environment, date, rec.Secret, rec.Seq); want != key {
+	if want := Key(rec.Environment, date, rec.Secret, rec.Seq); want != key {
 		problem("holds record %d of %s, which belongs to %s", rec.Seq, rec.Secret, want)
 	}
 	if rec.Seq != c.head.Seq+1 {

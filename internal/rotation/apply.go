@@ -37,8 +37,10 @@ type ApplyContracts struct {
 		authority.Tagger
 		CreateSecret(ctx context.Context, in *secretsmanager.CreateSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.CreateSecretOutput, error)
 	}
-	Rand io.Reader
-	Now  func() time.Time
+	Rand   io.Reader
+	Now    func() time.Time
+	Source string // who applies: "aws.cloudformation", "cli"
+	Actor  string // the principal, where one is known
 }
 
 // Events of this function.
@@ -187,6 +189,6 @@ func (s *ApplyContracts) record(request, event, environment, secret string, now 
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s", request, event, secret))
 	return audit.Record{
 		ID: hex.EncodeToString(sum[:16]), Time: audit.Stamp(now), Environment: environment, Secret: secret, Event: event,
-		Step: "ApplyContracts", TriggerType: "deploy", TriggerID: request, TriggerSource: "cloudformation", Attempt: 1,
+		Step: "ApplyContracts", TriggerID: request, TriggerSource: s.Source, Actor: s.Actor, Attempt: 1,
 	}
 }

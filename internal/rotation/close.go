@@ -20,6 +20,7 @@ import (
 type CloseRun struct {
 	Log      Log
 	Registry interface {
+		Owns(ctx context.Context, secret, run string) (bool, error)
 		Close(ctx context.Context, c registry.Closing) error
 	}
 	Secrets interface {
@@ -44,7 +45,11 @@ func (s *CloseRun) Handle(ctx context.Context, req Request) (Run, error) {
 		return req.Run, err
 	}
 	run := req.Run
-	conclude(&run)
+	owns, err := s.Registry.Owns(ctx, run.Secret, run.ID)
+	if err != nil {
+		return run, err
+	}
+	conclude(&run, owns)
 	rec := run.record(req.Context, EventClosed)
 	rec.Outcome, rec.ReasonCode = run.Outcome, run.ReasonCode
 	if run.Reason != "" {
@@ -56,7 +61,7 @@ func (s *CloseRun) Handle(ctx context.Context, req Request) (Run, error) {
 	if err := s.settle(ctx, &run); err != nil && fault.CodeOf(err) != fault.SecretMissing {
 		return run, err
 	}
-	err := s.Registry.Close(ctx, registry.Closing{
+	err = s.Registry.Close(ctx, registry.Closing{
 		Secret: run.Secret, Run: run.ID, Outcome: run.Outcome, ReasonCode: run.ReasonCode, Ended: req.Context.Now(),
 		VersionTo: run.To.ID, DueAt: nextDue(&run, req.Context.Now()), Head: run.Head,
 	})
@@ -64,9 +69,12 @@ func (s *CloseRun) Handle(ctx context.Context, req Request) (Run, error) {
 }
 
 // conclude fills in the outcome where no step has: a run that got here without an error rotated the secret; an error that
-// was caught after the commit point means that the new value is in use and the old one not seen refused.
-func conclude(run *Run) {
+// was caught after the commit point means that the new value is in use and the old one not seen refused. A run that another
+// one overtook (S5) ends clean whatever it did: what it left, the other one cares for.
+func conclude(run *Run, owns bool) {
 	switch {
+	case !owns:
+		run.Outcome, run.ReasonCode, run.Reason = audit.FailedClean, string(fault.LeaseLost), "a newer run owns the secret; this one changes nothing more"
 	case run.Error != nil && run.Outcome == "":
 		run.Outcome, run.ReasonCode, run.Reason = audit.FailedDirty, string(run.Error.Code()), run.Error.Message()
 	case run.Outcome == "":
@@ -76,7 +84,7 @@ func conclude(run *Run) {
 
 // settle writes metadata and labels. A run that another one overtook (S5) leaves both alone.
 func (s *CloseRun) settle(ctx context.Context, run *Run) error {
-	if run.ReasonCode == string(fault.LeaseLost) || run.ReasonCode == string(fault.Fenced) {
+	if run.ReasonCode == string(fault.LeaseLost) {
 		return nil
 	}
 	if err := authority.Tag(ctx, s.Secrets, run.Secret, metadata(run)); err != nil {
