@@ -59,16 +59,17 @@ func TestOurRulesFind(t *testing.T) {
 		change func(w *world)
 		want   []string
 	}{
-		"nothing":            {func(*world) {}, nil},
-		"unknown owner":      {func(w *world) { w.api.Owner = "nobody" }, []string{"owner-known"}},
-		"value for a month":  {func(w *world) { w.api.TTL = days(30) }, nil},
-		"value for longer":   {func(w *world) { w.api.TTL = days(30) + contract.Duration(time.Second) }, []string{"prod-ttl-of-values"}},
-		"login for a week":   {func(w *world) { w.db.TTL = days(7) }, nil},
-		"login for longer":   {func(w *world) { w.db.TTL = days(8) }, []string{"prod-ttl-of-logins"}},
-		"staging for longer": {func(w *world) { w.staging.TTL = days(90) }, nil},
-		"no incident":        {func(w *world) { w.db.RotateOn = []string{"commit"} }, []string{"prod-rotates-on-incident"}},
-		"staging without":    {func(w *world) { w.staging.RotateOn = []string{"commit"} }, nil},
-		"kept by contract":   {func(w *world) { w.api.OnExpiry, w.api.BlastRadius = "keep", "limited" }, []string{"prod-expires"}},
+		"nothing":                           {func(*world) {}, nil},
+		"unknown owner":                     {func(w *world) { w.api.Owner = "nobody" }, []string{"owner-known"}},
+		"value for a month":                 {func(w *world) { w.api.TTL = days(30) }, nil},
+		"value for longer":                  {func(w *world) { w.api.TTL = days(30) + contract.Duration(time.Second) }, []string{"prod-ttl-of-values"}},
+		"value for longer, for now shorter": {func(w *world) { w.api.TTL, w.api.Policy = days(60), map[string]string{"ttl": "1d"} }, []string{"prod-ttl-of-values"}},
+		"login for a week":                  {func(w *world) { w.db.TTL = days(7) }, nil},
+		"login for longer":                  {func(w *world) { w.db.TTL = days(8) }, []string{"prod-ttl-of-logins"}},
+		"staging for longer":                {func(w *world) { w.staging.TTL = days(90) }, nil},
+		"no incident":                       {func(w *world) { w.db.RotateOn = []string{"commit"} }, []string{"prod-rotates-on-incident"}},
+		"staging without":                   {func(w *world) { w.staging.RotateOn = []string{"commit"} }, nil},
+		"kept by contract":                  {func(w *world) { w.api.OnExpiry, w.api.BlastRadius = "keep", "limited" }, []string{"prod-expires"}},
 		"kept by policy": {func(w *world) {
 			w.api.Policy, w.api.BlastRadius = map[string]string{"on_expiry": "keep"}, "limited"
 		}, []string{"prod-expires"}},
