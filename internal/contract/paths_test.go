@@ -68,3 +68,29 @@ func TestKeysOfRepositoriesAndIdentities(t *testing.T) {
 		t.Errorf("the contract's own repositories, and only they, count: %s", got)
 	}
 }
+
+func FuzzCovers(f *testing.F) {
+	f.Add("db/**/*.sql", "db/a/b.sql")
+	f.Add("[a-", "[a-")
+	f.Fuzz(func(t *testing.T, pattern, file string) {
+		c := contract.Contract{CommitPaths: []string{pattern}}
+		if by, ok := c.Covers(file); ok && by != pattern {
+			t.Errorf("covered by %q", by)
+		}
+		everything := contract.Contract{CommitPaths: []string{"**"}}
+		if _, ok := everything.Covers(file); !ok {
+			t.Errorf("** does not cover %q", file)
+		}
+	})
+}
+
+func TestCommitPathsAreChecked(t *testing.T) {
+	c := good(func(c *contract.Contract) { c.CommitPaths = []string{"db/**", "a/[x", "/", ""} })
+	var paths []string
+	for _, p := range contract.Validate(c, services()) {
+		paths = append(paths, p.Path)
+	}
+	if got := strings.Join(paths, " "); got != "/commit_paths/1 /commit_paths/2 /commit_paths/3" {
+		t.Errorf("problems at %s", got)
+	}
+}

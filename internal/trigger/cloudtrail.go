@@ -102,6 +102,9 @@ func cloudTrail(e envelope) (Resolution, error) {
 		}
 		return ignore(t, why), nil
 	}
+	if e.Source != "aws."+strings.TrimSuffix(c.Service, ".amazonaws.com") {
+		return ignore(t, "the event does not come from the service whose call it reports"), nil
+	}
 	t.Reason = c.Name + " by " + t.Actor
 	r, err := read(c, t)
 	switch {

@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // Bounds of a push. Beyond them the files count as unknown, and then every path may have changed.
 const (
 	maxFiles     = 1000
-	maxFileBytes = 64 << 10
+	maxFileBytes = 64 << 10 // as JSON
 	// GitHub lists no more commits than these: https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 	maxCommits = 2048
 )
@@ -67,20 +68,14 @@ func NewGitHubPush(body []byte) (GitHubPush, error) {
 	}
 	slices.Sort(p.Files)
 	p.Files = slices.Compact(p.Files)
-	size := 0
-	for _, f := range p.Files {
-		size += len(f)
+	if list, _ := json.Marshal(p.Files); len(p.Files) > maxFiles || len(list) > maxFileBytes { // a list of texts marshals
+		p.Files, p.FilesUnknown = []string{}, "the push changes more files than fit in an event"
 	}
 	switch {
 	case b.Forced:
 		p.FilesUnknown = "history was rewritten, and what is gone is not listed"
 	case len(b.Commits) >= maxCommits:
 		p.FilesUnknown = fmt.Sprintf("GitHub lists no more than %d commits", maxCommits)
-	case len(p.Files) > maxFiles || size > maxFileBytes:
-		p.FilesUnknown, p.Files = "the push changes more files than fit in an event", []string{}
-	}
-	if len(p.Files) > maxFiles || size > maxFileBytes {
-		p.Files = []string{}
 	}
 	return p, nil
 }

@@ -31,16 +31,17 @@ func tagged(c call, t Trigger) (Resolution, error) {
 	names = append(names, c.Request.texts("tagKeys")...)
 	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, tagPrefix) })
 	slices.Sort(names)
+	names = slices.Compact(names)
 	t.Type = PolicyChange
 	switch {
 	case compromised:
 		t.Type, t.Reason = Annotation, tagCompromised+" was set by "+t.Actor
 	case len(names) == 0:
 		return ignore(t, "no tag of Mayfly's changed"), nil
-	case len(slices.Compact(names)) == 1 && names[0] == tagCompromised:
+	case len(names) == 1 && names[0] == tagCompromised:
 		return ignore(t, "the mark "+tagCompromised+" was taken away"), nil
 	default:
-		t.Reason = "tags changed by " + t.Actor + ": " + clip(strings.Join(slices.Compact(names), ", "), 200)
+		t.Reason = "tags changed by " + t.Actor + ": " + clip(strings.Join(names, ", "), 200)
 	}
 	return naming(t, c.secret(), "a secret that a contract could name")
 }

@@ -1,7 +1,6 @@
 package trigger_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -258,37 +257,4 @@ func TestTypesAreTheContracts(t *testing.T) {
 	if diff := cmp.Diff(contract.TriggerTypes(), types); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func FuzzResolve(f *testing.F) {
-	files, err := filepath.Glob(samples + "/*.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-	f.Fuzz(func(t *testing.T, event []byte) {
-		r, err := trigger.Resolve(event)
-		if err != nil {
-			if fault.CodeOf(err) != fault.InputMalformed {
-				t.Errorf("error of another code: %v", err)
-			}
-			return
-		}
-		if (r.Ignored == "") != (len(r.Keys) > 0) || (r.Mode == trigger.None) != (r.Ignored != "") {
-			t.Errorf("neither affecting nor ignored, or both: %+v", r)
-		}
-		if r.Ignored == "" && (r.Trigger.ID == "" || r.Trigger.Type == "") {
-			t.Errorf("a trigger without an id or a type: %+v", r)
-		}
-		text := r.Trigger.ID + r.Trigger.Source + r.Trigger.Actor + r.Trigger.Reason + strings.Join(r.Keys, "")
-		if strings.ContainsAny(text, "\n\r\x00\x1b") || !bytes.Equal([]byte(text), bytes.ToValidUTF8([]byte(text), nil)) {
-			t.Errorf("control characters reach the record: %q", text)
-		}
-	})
 }
