@@ -21,6 +21,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/localstack/events"
 	"github.com/mayfly-secrets/mayfly/localstack/events/delivery"
 	"github.com/mayfly-secrets/mayfly/localstack/iam"
+	"github.com/mayfly-secrets/mayfly/localstack/iam/authorization"
 	"github.com/mayfly-secrets/mayfly/localstack/kms"
 	"github.com/mayfly-secrets/mayfly/localstack/lambda"
 	"github.com/mayfly-secrets/mayfly/localstack/logs"
@@ -116,6 +117,11 @@ func (s *Stack) wire() {
 		s.Functions, s.Machines, s.Events, s.Schedules, roles, keys, sts.New(s.Clock, s.Identities, roles))
 	s.providers = []stack.Provider{s.Secrets, s.Tables, s.Buckets, s.Queues, s.Topics, s.Metrics, s.Logs, s.Functions,
 		s.Machines, s.Events, s.Schedules, roles, keys}
+	gate := authorization.New(s.Clock, roles, authorization.Resources{
+		Secret: s.Secrets.Guard, SecretKey: s.Secrets.Key, Key: keys.Guard, Bucket: s.Buckets.Policy, Encryption: s.Buckets.Encryption,
+		Queue: s.Queues.Policy, Topic: s.Topics.Policy, Bus: s.Events.Policy, Function: s.Functions.Permissions, PartitionKey: s.Tables.PartitionKey,
+	})
+	s.Endpoint.Authorize, s.Machines.Authorize = gate.Call, gate.Machine
 	s.Endpoint.Observe = func(ctx context.Context, call *stack.Call, reply stack.Reply) {
 		if event, ok := cloudtrail.Record(call, reply); ok {
 			emit(ctx, event)
