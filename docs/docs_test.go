@@ -336,8 +336,13 @@ func permissionTable(t *testing.T) string {
 		entry := e.(*ast.KeyValueExpr)
 		var may []string
 		for _, s := range entry.Value.(*ast.CompositeLit).Elts {
-			actions, resources, _ := strings.Cut(text(s), " on ")
-			may = append(may, "`"+strings.ReplaceAll(actions, " ", "`, `")+"` on `"+strings.ReplaceAll(resources, " ", "`, `")+"`")
+			statement, condition, bound := strings.Cut(text(s), " if ")
+			actions, resources, _ := strings.Cut(statement, " on ")
+			line := "`" + strings.ReplaceAll(actions, " ", "`, `") + "` on `" + strings.ReplaceAll(resources, " ", "`, `") + "`"
+			if bound {
+				line += " if `" + condition + "`"
+			}
+			may = append(may, line)
 		}
 		if len(may) == 0 {
 			may = []string{"nothing"}
