@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -49,7 +50,7 @@ func (r *Receiver) readScanning(ctx context.Context, in *Request) (reading, erro
 		known[o.Secret+o.ID] = true
 		place, _, _ := strings.Cut(l.URL, "?")
 		said.events = append(said.events, trigger.SecretScanning{
-			ID: o.ID, Secret: o.Secret, Kind: without(l.Token, l.Type), Where: without(l.Token, l.Source), Location: without(l.Token, place),
+			ID: o.ID, Secret: o.Secret, Kind: without(leaks, l.Type), Where: without(leaks, l.Source), Location: without(leaks, place),
 		})
 	}
 	if len(said.events) == 0 {
@@ -84,9 +85,9 @@ func (r *Receiver) owners(ctx context.Context, leaks []leak) ([]Owner, error) {
 	return found, nil
 }
 
-// without is text that GitHub wrote beside a token, or nothing if the token stands in it.
-func without(token, text string) string {
-	if strings.Contains(text, token) {
+// without is text that GitHub wrote beside a token, or nothing if one of the tokens stands in it.
+func without(leaks []leak, text string) string {
+	if slices.ContainsFunc(leaks, func(l leak) bool { return strings.Contains(text, l.Token) }) {
 		return ""
 	}
 	return line(text)
