@@ -107,6 +107,7 @@ func (s *Stack) wire() {
 	s.Secrets.Emit = emit
 	s.Functions.Endpoint, s.Functions.Send, s.Functions.Metric = s.URL, s.Queues.Send, metric
 	s.Machines.Invoke, s.Machines.Put, s.Machines.Emit, s.Machines.Metric = s.invoke, s.Events.Put, emit, metric
+	s.Machines.Objects = s.Buckets
 	s.Events.Targets = delivery.Targets{
 		Invoke: s.invokeAsync, Start: s.Machines.Start, Send: s.Queues.Send, Publish: s.Topics.Publish, Log: s.Logs.Put,
 	}

@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	sdk "github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"go.uber.org/goleak"
 
 	"github.com/mayfly-secrets/mayfly/localstack/lambda"
+	"github.com/mayfly-secrets/mayfly/localstack/s3"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/stacktest"
 	"github.com/mayfly-secrets/mayfly/localstack/stepfunctions"
@@ -59,6 +61,7 @@ type bench struct {
 	lambda  *lambda.Service
 	service *stepfunctions.Service
 	client  *sdk.Client
+	objects *awss3.Client
 
 	mu      sync.Mutex
 	emitted []string // statuses
@@ -101,9 +104,12 @@ func start(t *testing.T) *bench {
 		defer b.mu.Unlock()
 		b.metrics[name] += value
 	}
-	server := stacktest.StartWith(t, b.clock, ids, b.service, b.lambda)
+	buckets := s3.New(b.clock)
+	b.service.Objects = buckets
+	server := stacktest.StartWith(t, b.clock, ids, b.service, b.lambda, buckets)
 	b.lambda.Endpoint = server.URL
 	t.Cleanup(func() { b.service.Close(); b.lambda.Close() })
+	b.objects = awss3.NewFromConfig(server.Config, func(o *awss3.Options) { o.UsePathStyle = true })
 	b.client = sdk.NewFromConfig(server.Config, func(o *sdk.Options) { o.RetryMaxAttempts = 1 })
 	return b
 }

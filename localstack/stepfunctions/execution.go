@@ -30,7 +30,8 @@ type execution struct {
 	done   chan struct{} // closed when it has ended and everybody was told
 
 	mu          sync.Mutex
-	events      []event
+	events      []event // nil when packed
+	packed      []byte  // the events of an execution that has ended
 	status      string
 	stopped     time.Time
 	output      string
@@ -90,6 +91,7 @@ func (x *execution) run() {
 	s.mu.Lock()
 	delete(s.live, x)
 	s.mu.Unlock()
+	x.pack()
 	close(x.done)
 }
 

@@ -21,6 +21,8 @@ const (
 	errBranchFailed      = "States.BranchFailed"
 	errPermissions       = "States.Permissions"
 	errToleratedExceeded = "States.ExceedToleratedFailureThreshold"
+	errItemReader        = "States.ItemReaderFailed"
+	errResultWriter      = "States.ResultWriterFailed"
 )
 
 // fault is an error of the Amazon States Language: a name for Retry and Catch, and a cause for people.

@@ -1,9 +1,12 @@
 package stepfunctions
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 	"unicode"
@@ -77,6 +80,60 @@ func (x *execution) append(previous int64, kind string, d details) int64 {
 	return e.id
 }
 
+// packedEvent is an event as a packed history holds it.
+type packedEvent struct {
+	ID, Previous int64
+	At           time.Time
+	Kind         string
+	Details      details
+}
+
+// pack keeps the history of an execution that has ended compressed: a fleet leaves tens of thousands, each ten times as
+// large as that.
+func (x *execution) pack() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var b bytes.Buffer
+	w, ok := x.service.packers.Get().(*flate.Writer)
+	if !ok {
+		w, _ = flate.NewWriter(nil, flate.BestSpeed) // only an unknown level is an error
+	}
+	w.Reset(&b)
+	enc := json.NewEncoder(w)
+	for _, e := range x.events {
+		// Details hold what decode made of JSON, and a buffer never fails.
+		if err := enc.Encode(packedEvent{e.id, e.previous, e.at, e.kind, e.details}); err != nil {
+			panic(fmt.Sprintf("stepfunctions: a history that is no JSON: %v", err))
+		}
+	}
+	_ = w.Close()
+	x.service.packers.Put(w)
+	x.packed, x.events = b.Bytes(), nil
+}
+
+// history is every event so far; x.mu is held.
+func (x *execution) history() ([]event, error) {
+	if x.packed == nil {
+		return x.events, nil
+	}
+	var events []event
+	for dec := json.NewDecoder(flate.NewReader(bytes.NewReader(x.packed))); ; {
+		var e packedEvent
+		switch err := dec.Decode(&e); err {
+		case nil:
+		case io.EOF:
+			return events, nil
+		default:
+			return nil, fmt.Errorf("the history of %s cannot be read: %w", x.arn, err)
+		}
+		key := ""
+		if e.Details != nil {
+			key = detailsKey(e.Kind)
+		}
+		events = append(events, event{e.ID, e.Previous, e.At, e.Kind, key, e.Details})
+	}
+}
+
 // detailsKey is the name of the member that holds the details of a type of event.
 func detailsKey(kind string) string {
 	for suffix, key := range map[string]string{"StateEntered": "stateEnteredEventDetails", "StateExited": "stateExitedEventDetails"} {
@@ -113,23 +170,27 @@ func (s *Service) getHistory(_ context.Context, _ *stack.Call, in *getHistoryInp
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	events, err := x.history()
+	if err != nil {
+		return nil, err
+	}
 	id, step := 1, 1
 	if in.ReverseOrder {
-		id, step = len(x.events), -1
+		id, step = len(events), -1
 	}
 	id, size, err := page(in.NextToken, in.MaxResults, id)
 	if err != nil {
 		return nil, err
 	}
 	out := &getHistoryOutput{Events: []event{}}
-	for ; id >= 1 && id <= len(x.events) && len(out.Events) < size; id += step {
-		e := x.events[id-1]
+	for ; id >= 1 && id <= len(events) && len(out.Events) < size; id += step {
+		e := events[id-1]
 		if in.IncludeExecutionData != nil && !*in.IncludeExecutionData {
 			e = e.withoutData()
 		}
 		out.Events = append(out.Events, e)
 	}
-	if id >= 1 && id <= len(x.events) {
+	if id >= 1 && id <= len(events) {
 		out.NextToken = strconv.Itoa(id)
 	}
 	return out, nil

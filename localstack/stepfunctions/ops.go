@@ -17,6 +17,7 @@ func (s *Service) operations() map[string]stack.Op {
 		"ListExecutions":       stack.Handle(s.listExecutions),
 		"GetExecutionHistory":  stack.Handle(s.getHistory),
 		"StopExecution":        stack.Handle(s.stopExecution),
+		"DescribeMapRun":       stack.Handle(s.describeMapRun),
 		"CreateStateMachine":   stack.Handle(s.createStateMachine),
 		"UpdateStateMachine":   stack.Handle(s.updateStateMachine),
 		"DeleteStateMachine":   stack.Handle(s.deleteStateMachine),

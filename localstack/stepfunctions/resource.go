@@ -151,6 +151,8 @@ func (s *Service) lacks(m *machine) string {
 			return fmt.Sprintf("this local stack runs without Lambda at /States/%s", name)
 		case st.kind == "Task" && s.Put == nil && k.service == "events":
 			return fmt.Sprintf("this local stack runs without EventBridge at /States/%s", name)
+		case s.Objects == nil && (st.each.reader != nil || st.each.writer != nil):
+			return fmt.Sprintf("this local stack runs without S3 at /States/%s", name)
 		}
 		for _, b := range st.branches {
 			if problem := s.lacks(b); problem != "" {

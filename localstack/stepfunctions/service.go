@@ -32,6 +32,8 @@ type Service struct {
 	Invoke func(ctx context.Context, functionARN string, payload []byte, execution string) (Invoked, error)
 	// Put sends an EventBridge envelope to a bus for events:putEvents. If nil, machines that put events are refused.
 	Put func(ctx context.Context, bus string, event []byte) error
+	// Objects is S3, for datasets of distributed Maps. If nil, machines with an ItemReader or a ResultWriter are refused.
+	Objects Objects
 	// Emit sends "Step Functions Execution Status Change" to the default bus. If nil, there are no such events.
 	Emit func(ctx context.Context, event []byte)
 	// Metric takes the metrics of namespace AWS/States. If nil, there are none.
@@ -48,12 +50,14 @@ type Service struct {
 	stop  context.CancelCauseFunc
 	wg    sync.WaitGroup
 
+	packers    sync.Pool // of *flate.Writer
 	mu         sync.Mutex
 	machines   map[string]*stateMachine // by ARN
 	executions map[string]*execution    // by ARN
 	order      []*execution             // by start, oldest first
 	live       map[*execution]struct{}  // running
 	tokens     map[string]*token
+	mapRuns    map[string]*mapRun // by ARN
 }
 
 // stateMachine is a machine that was created.
@@ -72,7 +76,7 @@ type stateMachine struct {
 func New(clock *stack.Clock) *Service {
 	s := &Service{
 		clock: clock, machines: map[string]*stateMachine{}, executions: map[string]*execution{},
-		live: map[*execution]struct{}{}, tokens: map[string]*token{},
+		live: map[*execution]struct{}{}, tokens: map[string]*token{}, mapRuns: map[string]*mapRun{},
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	s.JSON = stack.JSON{Signing: "states", Target: "AWSStepFunctions", Version: "1.0", Ops: s.operations()}

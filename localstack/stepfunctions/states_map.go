@@ -80,6 +80,8 @@ type each struct {
 	countFrom *path
 	share     float64 // ToleratedFailurePercentage
 	shareFrom *path
+	reader    *reader // nil if the items are in the input
+	writer    *writer // nil if the results are the output
 }
 
 // An inline Map runs up to 40 iterations at once, a distributed one up to 10,000 children:
@@ -117,7 +119,7 @@ func (p *parser) mapState(f *fields, s *state) {
 		if m.express = kind == "EXPRESS"; !m.express && kind != "STANDARD" {
 			p.problem(f.at, "ExecutionType of a distributed Map must be STANDARD or EXPRESS")
 		}
-		p.tolerance(f, s)
+		p.distributed(f, s)
 	default:
 		p.problem(f.at, "the Mode of a Map is INLINE or DISTRIBUTED, not %q", mode)
 	}
@@ -125,7 +127,12 @@ func (p *parser) mapState(f *fields, s *state) {
 	s.branches = []*machine{m}
 }
 
-func (p *parser) tolerance(f *fields, s *state) {
+// distributed reads what only a distributed Map has.
+func (p *parser) distributed(f *fields, s *state) {
+	s.each.reader, s.each.writer = p.itemReader(f), p.resultWriter(f)
+	if s.each.reader != nil && s.each.items != nil {
+		p.problem(f.at, "ItemsPath beside an ItemReader is not supported")
+	}
 	m := f.text("Label")
 	if m == "" {
 		m = labelPattern.ReplaceAllString(s.name, "")
@@ -146,6 +153,23 @@ func (p *parser) tolerance(f *fields, s *state) {
 
 // mapOver runs a Map state.
 func (t *thread) mapOver(s *state, sc *scope) (any, error) {
+	most, err := numberFrom(s.each.mostFrom, sc, float64(s.each.most), "MaxConcurrencyPath")
+	if err != nil {
+		return nil, err
+	}
+	if s.branches[0].distributed {
+		return t.distribute(s, sc, most)
+	}
+	items, err := s.items(sc)
+	if err != nil {
+		return nil, err
+	}
+	t.record("MapStateStarted", details{"length": len(items)})
+	return t.iterate(s, sc, items, concurrency(most, inlineConcurrency, len(items)))
+}
+
+// items are the array in the state's input.
+func (s *state) items(sc *scope) ([]any, error) {
 	var from any = sc.input
 	if s.each.items != nil {
 		var err error
@@ -157,15 +181,7 @@ func (t *thread) mapOver(s *state, sc *scope) (any, error) {
 	if !ok {
 		return nil, faultf(errRuntime, "The items of the Map state '%s' are %s, not an array.", s.name, kindOf(from))
 	}
-	most, err := numberFrom(s.each.mostFrom, sc, float64(s.each.most), "MaxConcurrencyPath")
-	if err != nil {
-		return nil, err
-	}
-	if s.branches[0].distributed {
-		return t.distribute(s, sc, items, concurrency(most, distributedConcurrency, len(items)))
-	}
-	t.record("MapStateStarted", details{"length": len(items)})
-	return t.iterate(s, sc, items, concurrency(most, inlineConcurrency, len(items)))
+	return items, nil
 }
 
 func concurrency(asked float64, most, items int) int {

@@ -14,7 +14,7 @@ import (
 // task is what a Task state calls, and for how long.
 type task struct {
 	function string // the ARN of a Lambda function that is itself the Resource, or ""
-	service  string // "lambda", "states" or "events"
+	service  string // "lambda", "states", "events" or "aws-sdk:sfn"
 	action   string // "invoke"
 	pattern  string // "", "waitForTaskToken", "sync" or "sync:2"
 
@@ -22,8 +22,8 @@ type task struct {
 	timeoutFrom, heartbeatFrom *path
 }
 
-// integration is one optimised service integration and the parameters that the local stack knows of it:
-// https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html
+// integration is one service integration and the parameters that the local stack knows of it:
+// https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
 type integration struct {
 	patterns   []string
 	parameters []string
@@ -45,12 +45,16 @@ func integrations() map[string]integration {
 			patterns: []string{"", "waitForTaskToken"}, required: []string{"Entries"},
 			parameters: []string{"Entries"}, call: (*thread).putEvents,
 		},
+		"aws-sdk:sfn:describeMapRun": {
+			patterns: []string{""}, required: []string{"MapRunArn"},
+			parameters: []string{"MapRunArn"}, call: (*thread).describeMapRunTask,
+		},
 	}
 }
 
 var (
 	functionARN    = regexp.MustCompile(`^arn:aws:lambda:[a-z0-9-]+:\d{12}:function:[a-zA-Z0-9_-]+(:[$a-zA-Z0-9_-]+)?$`)
-	integrationARN = regexp.MustCompile(`^arn:aws:states:::([a-z0-9-]+):([a-zA-Z]+)(?:\.(.+))?$`)
+	integrationARN = regexp.MustCompile(`^arn:aws:states:::(aws-sdk:[a-z0-9]+|[a-z0-9-]+):([a-zA-Z]+)(?:\.(.+))?$`)
 )
 
 // task reads a Task state's Resource and times, and checks its Parameters against what the integration knows.

@@ -12,7 +12,7 @@ import (
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
 func (a *Authorizer) states(call *stack.Call) ([]need, error) {
-	var r struct{ StateMachineArn, ExecutionArn, Name, RoleArn string }
+	var r struct{ StateMachineArn, ExecutionArn, MapRunArn, Name, RoleArn string }
 	if err := read(call, &r); err != nil {
 		return nil, err
 	}
@@ -25,6 +25,8 @@ func (a *Authorizer) states(call *stack.Call) ([]need, error) {
 		n.resource = arn("states", "stateMachine:"+r.Name)
 	case "DescribeExecution", "GetExecutionHistory", "StopExecution":
 		n.resource = r.ExecutionArn
+	case "DescribeMapRun":
+		n.resource = r.MapRunArn
 	default:
 		return nil, errUnknown
 	}

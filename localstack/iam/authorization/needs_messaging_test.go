@@ -24,12 +24,17 @@ import (
 
 func (w *world) executionCalls() map[string]call {
 	const machine, execution, function, role = "arn:aws:states:us-east-1:000000000000:stateMachine:m", "arn:aws:states:us-east-1:000000000000:execution:m:x", "arn:aws:lambda:us-east-1:000000000000:function:f", "arn:aws:iam::000000000000:role/r"
+	const mapRun = "arn:aws:states:us-east-1:000000000000:mapRun:m/Map:x"
 	states := func(f func(ctx context.Context, c *sfn.Client) error) func(context.Context, aws.Config) error {
 		return func(ctx context.Context, cfg aws.Config) error { return f(ctx, sfn.NewFromConfig(cfg)) }
 	}
 	return map[string]call{
 		"StartExecution": {[]grant{{"states:StartExecution", machine}}, states(func(ctx context.Context, c *sfn.Client) error {
 			_, err := c.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: aws.String(machine)})
+			return err
+		})},
+		"DescribeMapRun": {[]grant{{"states:DescribeMapRun", mapRun}}, states(func(ctx context.Context, c *sfn.Client) error {
+			_, err := c.DescribeMapRun(ctx, &sfn.DescribeMapRunInput{MapRunArn: aws.String(mapRun)})
 			return err
 		})},
 		"DescribeExecution": {[]grant{{"states:DescribeExecution", execution}}, states(func(ctx context.Context, c *sfn.Client) error {
