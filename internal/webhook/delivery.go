@@ -71,14 +71,28 @@ func (d *Deliveries) Remember(ctx context.Context, delivery Delivery) (first boo
 			TableName: &d.Table, Item: item, ConditionExpression: aws.String("attribute_not_exists(secret)"),
 		}})
 	}
-	_, err = d.DB.TransactWriteItems(ctx, in)
-	var cancelled *types.TransactionCanceledException
-	if errors.As(err, &cancelled) && slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool {
-		return aws.ToString(r.Code) == "ConditionalCheckFailed"
-	}) {
-		return false, nil
+	// A twin that is being remembered at the same moment is a conflict, which only the next attempt can tell from a replay.
+	for range attempts {
+		_, err = d.DB.TransactWriteItems(ctx, in)
+		if cancelledFor(err, "ConditionalCheckFailed") {
+			return false, nil
+		}
+		if !cancelledFor(err, "TransactionConflict") {
+			break
+		}
 	}
 	return err == nil, fault.Wrap(err, fault.RegistryUnavailable, "remember a delivery")
+}
+
+const attempts = 5
+
+// cancelledFor says whether a transaction was cancelled for a reason.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+func cancelledFor(err error, reason string) bool {
+	var cancelled *types.TransactionCanceledException
+	return errors.As(err, &cancelled) && slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool {
+		return aws.ToString(r.Code) == reason
+	})
 }
 
 func deliveryKey(id string) map[string]types.AttributeValue {
