@@ -1,9 +1,15 @@
 package webhook_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,6 +204,57 @@ func TestReplaysAreRefused(t *testing.T) {
 	}
 	if len(b.put) != sent {
 		t.Errorf("replays put %d events on the bus", len(b.put)-sent)
+	}
+}
+
+// Of two deliveries that come at the same moment, one is taken in: who remembers it first.
+func TestTwinsAtOnce(t *testing.T) {
+	b := start(t)
+	d := webhook.Delivery{IDs: []string{"one", "two"}, Source: "github", At: b.now}
+	if first, err := b.receiver.Memory.Remember(t.Context(), d); err != nil || !first {
+		t.Fatalf("the first: %t, %v", first, err)
+	}
+	if first, err := b.receiver.Memory.Remember(t.Context(), d); err != nil || first {
+		t.Errorf("the same again: %t, %v", first, err)
+	}
+	if first, err := b.receiver.Memory.Remember(t.Context(), webhook.Delivery{IDs: []string{"two", "three"}, At: b.now}); err != nil || first {
+		t.Errorf("half the same: %t, %v", first, err)
+	}
+	for id, want := range map[string]bool{"one": true, "two": true, "three": false} {
+		if seen, err := b.receiver.Memory.Seen(t.Context(), []string{"another", id}); err != nil || seen != want {
+			t.Errorf("%s was seen: %t, %v", id, seen, err)
+		}
+	}
+	var wg sync.WaitGroup
+	statuses := make([]int, 5)
+	for i := range statuses {
+		wg.Go(func() { statuses[i], _ = b.send(b.signed("siem")) })
+	}
+	wg.Wait()
+	slices.Sort(statuses)
+	if diff := cmp.Diff([]int{202, 409, 409, 409, 409}, statuses); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A token may stand in what GitHub writes beside it, or beside another.
+func TestTextWithATokenInItIsDropped(t *testing.T) {
+	b := start(t)
+	b.owners["live-token-of-orders"] = webhook.Owner{Secret: "prod/orders-db", ID: "leak 1"}
+	r := b.signed("github-secret-scanning")
+	r.body = `[{"token":"live-token-of-orders","type":"of unknown-token","url":"https://github.com/live-token-of-orders","source":"content"},{"token":"unknown-token"}]`
+	digest := sha256.Sum256([]byte(r.body))
+	signature, err := ecdsa.SignASN1(rand.Reader, b.signer, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.headers["github-public-key-signature"] = base64.StdEncoding.EncodeToString(signature)
+	if status, said := b.send(r); status != 202 {
+		t.Fatalf("%d %s", status, said)
+	}
+	if diff := cmp.Diff([]trigger.Normalised{trigger.SecretScanning{ID: "leak 1", Secret: "prod/orders-db", Where: "content"}}, b.put); diff != "" {
+		t.Errorf("on the bus (- want, + got):
+%s", diff)
 	}
 }
 
