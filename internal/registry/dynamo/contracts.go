@@ -15,7 +15,9 @@ import (
 )
 
 // Apply puts a contract in force, or a changed one in the place of the old. What the registry knows beside it (lease, fence,
-// chain head, due date) stays. A secret that is new is due at dueAt. Repeating it changes nothing.
+// chain head, due date) stays. A secret that is new is due at dueAt, and its fence begins at the time in milliseconds: it
+// grows by one with each run, so that one which begins again in a rebuilt registry is ahead of whatever a target has seen.
+// Repeating it changes nothing.
 func (r *Registry) Apply(ctx context.Context, c contract.Contract, digest, commit string, keys []string, dueAt, now time.Time) error {
 	compiled, err := json.Marshal(c)
 	if err != nil {
@@ -28,7 +30,7 @@ func (r *Registry) Apply(ctx context.Context, c contract.Contract, digest, commi
 		ExpressionAttributeNames: map[string]string{"#commit": "commit", "#owner": "owner"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":contract": text(string(compiled)), ":digest": text(digest), ":commit": text(commit), ":owner": text(c.Owner),
-			":environment": text(c.Environment), ":inforce": text(duePool), ":due": number(dueAt.Unix()), ":fence": number(now.Unix()),
+			":environment": text(c.Environment), ":inforce": text(duePool), ":due": number(dueAt.Unix()), ":fence": number(now.UnixMilli()),
 		},
 	}}}
 	stale, err := r.keysOf(ctx, c.ID())

@@ -208,8 +208,8 @@ func TestFenceGrows(t *testing.T) {
 	b := newBook(t)
 	b.apply(secret, now)
 	last := b.find().Fence
-	if last != now.Unix() {
-		t.Errorf("the first fence is %d, want the time it was put in force, %d: a rebuilt registry must not fall behind what targets have seen", last, now.Unix())
+	if last != now.UnixMilli() {
+		t.Errorf("the first fence is %d, want the time it was put in force, %d: a rebuilt registry must not fall behind what targets have seen", last, now.UnixMilli())
 	}
 	for i := range 5 {
 		run := fmt.Sprint("run-", i)
