@@ -7,6 +7,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/rotator"
+	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
 // RevokeSecret proves that the target refuses the old credential, and makes it so where it does not yet.
@@ -34,6 +35,16 @@ func (s *RevokeSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	// the old one nor the new one, and was never barred.
 	if b := run.Before; b.Slot != "" && b.Slot != run.From.Slot && b.Slot != run.To.Slot {
 		if err := revokeBefore(ctx, s.Secrets, kind, &run, req.Context); err != nil {
+			return run, err
+		}
+	}
+	// What changes itself could not be barred before it was replaced: its sessions are open still.
+	if run.Mode == trigger.Contain && selfAdministered(&run) {
+		ch := change(&run, req.Context)
+		if ch.New, err = newValue(ctx, s.Secrets, &run); err != nil {
+			return run, err
+		}
+		if err := kind.Revoke(ctx, ch); err != nil {
 			return run, err
 		}
 	}
