@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/function"
@@ -41,11 +40,7 @@ func main() {
 		if err != nil {
 			return id, nil, fault.Wrap(err, fault.ContractInvalid, "read the compiled contracts")
 		}
-		bundle, err := contract.Read(compiled)
-		if err != nil {
-			return id, nil, err
-		}
-		done, err := apply.Apply(ctx, bundle, event.RequestID)
+		done, err := apply.Compiled(ctx, compiled, event.RequestID)
 		return id, map[string]any{"InForce": len(done.InForce), "Created": len(done.Created), "Withdrawn": len(done.Withdrawn)}, err
 	}))
 }

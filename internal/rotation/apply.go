@@ -56,6 +56,20 @@ type Applied struct {
 	Withdrawn []string `json:"withdrawn,omitempty"` // contracts that were in force and are no more; their secrets stay
 }
 
+// Compiled applies a compiled file of contracts. One that does not hold is refused as a whole, and on record.
+func (s *ApplyContracts) Compiled(ctx context.Context, file []byte, request string) (Applied, error) {
+	b, err := contract.Read(file)
+	if err == nil {
+		return s.Apply(ctx, b, request)
+	}
+	rec := s.record(request, EventRefused, audit.NoEnvironment, audit.NoSecret, s.Now().UTC())
+	rec.Outcome, rec.ReasonCode, rec.Reason = audit.FailedClean, string(fault.CodeOf(err)), err.Error()
+	if _, noted := s.Log.Append(ctx, audit.Head{}, rec); noted != nil {
+		return Applied{}, noted
+	}
+	return Applied{}, err
+}
+
 // Apply goes through all contracts, and reports every one that failed, not only the first.
 func (s *ApplyContracts) Apply(ctx context.Context, b contract.Bundle, request string) (Applied, error) {
 	before, err := s.Registry.InForce(ctx)
