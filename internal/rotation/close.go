@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/policy"
 	"github.com/mayfly-secrets/mayfly/internal/registry"
@@ -35,8 +36,9 @@ type Untagger interface {
 	UntagResource(ctx context.Context, in *secretsmanager.UntagResourceInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.UntagResourceOutput, error)
 }
 
-// retryAfter is when a failed run's secret is looked at again: at the next evaluation, which comes every 15 minutes.
-const retryAfter = 15 * time.Minute
+// retryAfter is when a failed run's secret is looked at again: at the next evaluation. That one comes up to 15 minutes
+// later, so a due date 15 minutes from now would only be met by the one after it.
+const retryAfter = time.Minute
 
 // Handle writes how the run ended and then makes it so, in an order in which every prefix is a state that the next run can
 // go on from: tags (of which mayfly:version says that the version is closed), labels, then history and lease at once.
@@ -82,10 +84,15 @@ func conclude(run *Run, owns bool) {
 	}
 }
 
-// settle writes metadata and labels. A run that another one overtook (S5) leaves both alone.
+// settle writes metadata and labels. A run that another one overtook (S5) leaves both alone, but for AWSPENDING where it put
+// that on a version of its own, behind the newer run's back: nobody else would take it off again. Not where a secret
+// changes itself: there that version may be the only one that logs in.
 func (s *CloseRun) settle(ctx context.Context, run *Run) error {
 	if run.ReasonCode == string(fault.LeaseLost) {
-		return nil
+		if selfAdministered(run) || run.To.ID != credential.Token(run.Execution, run.To.Slot) {
+			return nil
+		}
+		return s.unlabel(ctx, run.Secret, authority.Pending, run.To.ID)
 	}
 	if err := authority.Tag(ctx, s.Secrets, run.Secret, metadata(run)); err != nil {
 		return err
@@ -101,7 +108,7 @@ func (s *CloseRun) settle(ctx context.Context, run *Run) error {
 		stage, version = authority.Previous, run.From.ID
 	}
 	if stage != "" {
-		if err := authority.Unlabel(ctx, s.Secrets, run.Secret, stage, version); err != nil && !errors.Is(err, authority.ErrElsewhere) {
+		if err := s.unlabel(ctx, run.Secret, stage, version); err != nil {
 			return err
 		}
 	}
@@ -114,7 +121,17 @@ func (s *CloseRun) settle(ctx context.Context, run *Run) error {
 	return fault.Wrap(err, fault.AuthorityUnavailable, "take the tag %s%s off %s", policy.Prefix, policy.TagCompromised, run.Secret)
 }
 
-// metadata is what the secret itself says of the run.
+// unlabel takes a label off a version, if it is there.
+func (s *CloseRun) unlabel(ctx context.Context, secret, stage, version string) error {
+	err := authority.Unlabel(ctx, s.Secrets, secret, stage, version)
+	if errors.Is(err, authority.ErrElsewhere) {
+		return nil
+	}
+	return err
+}
+
+// metadata is what the secret itself says of the run. After a containment that failed, it says so until one succeeds: a
+// credential in wrong hands is not to wait for its next rotation.
 func metadata(run *Run) map[string]string {
 	tags := map[string]string{
 		policy.TagLastTrigger:   string(run.Trigger.Type) + ":" + run.Trigger.ID,
@@ -127,6 +144,9 @@ func metadata(run *Run) map[string]string {
 		tags[policy.TagExpiresAt] = run.SetAt.UTC().Add(time.Duration(run.Policy.TTL)).Format(time.RFC3339)
 		tags[policy.TagOwner] = run.Contract.Owner
 		tags[policy.TagEnvironment] = run.Contract.Environment
+	}
+	if run.Mode == trigger.Contain && run.Outcome != audit.Rotated {
+		tags[policy.TagCompromised] = tags[policy.TagLastTrigger]
 	}
 	prefixed := make(map[string]string, len(tags))
 	for k, v := range tags {
