@@ -1,6 +1,7 @@
 package playground_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 
 const orders = "prod/orders-db"
 
-// start brings a playground up in which waits take a second or two.
+// start brings a playground up in which waits take a second or two. Contracts in the options come on top of the repository's.
 func start(t *testing.T, o playground.Options) *playground.Playground {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -30,6 +31,7 @@ func start(t *testing.T, o playground.Options) *playground.Playground {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
+	bundle.Contracts = append(bundle.Contracts, o.Bundle.Contracts...)
 	o.Assembly, o.Bundle = filepath.Join(root, ".mayfly", "cdk.out"), bundle
 	if _, err := os.Stat(filepath.Join(o.Assembly, "manifest.json")); err != nil {
 		t.Fatalf("no synthesized template: run `make synth-local` (%v)", err)
@@ -136,12 +138,15 @@ const workers = 4
 
 type failing struct {
 	*playground.Playground
+	secret string // "": orders
 	serial atomic.Int64
 }
 
+func (f *failing) id() string { return cmp.Or(f.secret, orders) }
+
 func (f *failing) rotate(t *testing.T, id string) string {
 	t.Helper()
-	execution, err := f.Rotate(t.Context(), orders, id, "test")
+	execution, err := f.Rotate(t.Context(), f.id(), id, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +177,7 @@ func (f *failing) one(t *testing.T, w write, after, newRun bool) {
 		Skip: w.nth, Mode: "kill", When: map[bool]string{false: "before", true: "after"}[after]}); err != nil {
 		t.Fatal(err)
 	}
-	execution, err := f.Rotate(t.Context(), orders, id, "test")
+	execution, err := f.Rotate(t.Context(), f.id(), id, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +191,7 @@ func (f *failing) one(t *testing.T, w write, after, newRun bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if execution, err = f.Rotate(ctx, orders, id+"-again", "test"); err != nil {
+		if execution, err = f.Rotate(ctx, f.id(), id+"-again", "test"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,7 +203,7 @@ func (f *failing) one(t *testing.T, w write, after, newRun bool) {
 	if out.Status != "SUCCEEDED" {
 		t.Errorf("%s: the run ended %s: %s %s", name, out.Status, aws.ToString(out.Error), aws.ToString(out.Cause))
 	}
-	if err := f.CheckLaws(ctx, orders); err != nil {
+	if err := f.CheckLaws(ctx, f.id()); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 	t.Logf("%s: %s", name, time.Since(began).Round(time.Millisecond))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/credential"
@@ -158,6 +159,10 @@ func (p *Playground) store(ctx context.Context, c contract.Contract, user, passw
 		return err
 	}
 	_, err = p.Secrets().CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String(c.ID()), SecretString: aws.String(string(text))})
+	var exists *types.ResourceExistsException
+	if errors.As(err, &exists) { // an admin that rotates several: each of its databases gave it a new password
+		_, err = p.Secrets().PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(c.ID()), SecretString: aws.String(string(text))})
+	}
 	return err
 }
 
