@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -39,7 +40,10 @@ var reserved = []string{"engine", "host", "port", "dbname", "username", "passwor
 // ValueInContract is the code of a problem whose source line may hold a secret value and is not to be shown.
 const ValueInContract = "value-in-contract"
 
-var secretish = regexp.MustCompile(`(?i)pass(word|wd|phrase)|secret|token|credential|private|api_?key`)
+// Compiled when it is first needed: no function needs it, and every function would pay for it when it starts.
+var secretish = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)pass(word|wd|phrase)|secret|token|credential|private|api_?key`)
+})
 
 // Validate says everything that is wrong with one contract, given the declared services, in the order of its fields. It
 // takes the contract with or without defaults. What two contracts do to each other is Clashes.
@@ -187,7 +191,7 @@ func targetProblems(c Contract) []Problem {
 	for _, field := range slices.Sorted(maps.Keys(t.Fields)) {
 		path := "/target/fields/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(field)
 		switch {
-		case secretish.MatchString(field):
+		case secretish().MatchString(field):
 			ps = append(ps, Problem{path, ValueInContract, fmt.Sprintf("%q sounds like a secret value, and a contract never holds one", field),
 				"remove it, and treat what stood there as leaked: it is in Git"})
 		case slices.Contains(reserved, field):

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 )
@@ -33,7 +34,10 @@ type GitHubPush struct {
 // DetailType is TypeGitHubPush.
 func (GitHubPush) DetailType() string { return TypeGitHubPush }
 
-var repository = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,39}/[A-Za-z0-9_.-]{1,100}$`)
+// Compiled when it is first needed: counted repeats are unrolled, and every function that only starts would pay for it.
+var repository = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_.-]{1,39}/[A-Za-z0-9_.-]{1,100}$`)
+})
 
 // NewGitHubPush reads the body of GitHub's webhook "push", whose signature the caller has checked.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
@@ -82,7 +86,7 @@ func NewGitHubPush(body []byte) (GitHubPush, error) {
 
 // Resolution affects the contracts that count the repository's commits, if the push is to its default branch.
 func (p GitHubPush) Resolution() (Resolution, error) {
-	if !repository.MatchString(p.Repository) || p.Ref == "" || p.DefaultBranch == "" || p.After == "" {
+	if !repository().MatchString(p.Repository) || p.Ref == "" || p.DefaultBranch == "" || p.After == "" {
 		return Resolution{}, fault.New(fault.InputMalformed, "the push lacks repository, default branch, ref or commit")
 	}
 	t := Trigger{Type: Commit, ID: identity(p.Repository + "@" + p.After), Source: "github", Actor: clip(p.Pusher, 100)}
@@ -149,7 +153,7 @@ func NewGitHubDeployment(body []byte) (GitHubDeployment, error) {
 
 // Resolution affects the secrets of the services that the repository deploys to this environment, if it succeeded.
 func (d GitHubDeployment) Resolution() (Resolution, error) {
-	if !repository.MatchString(d.Repository) || d.Deployment == 0 || d.State == "" {
+	if !repository().MatchString(d.Repository) || d.Deployment == 0 || d.State == "" {
 		return Resolution{}, fault.New(fault.InputMalformed, "the deployment status lacks repository, deployment or state")
 	}
 	t := Trigger{

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 )
@@ -45,12 +46,15 @@ func profileKeys(arn string) []string {
 	return append(key("profile", lastOf(path, "/")), key("role", lastOf(path, "/"))...)
 }
 
-var longLived = regexp.MustCompile(`^AKIA[A-Z0-9]{12,124}$`)
+// Compiled when it is first needed: counted repeats are unrolled, and every function that only starts would pay for it.
+var longLived = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^AKIA[A-Z0-9]{12,124}$`)
+})
 
 // accessKeyKeys of an access key's id. Those that are issued for a session (ASIA…) are in no contract: the role is.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 func accessKeyKeys(id string) []string {
-	if !longLived.MatchString(id) {
+	if !longLived().MatchString(id) {
 		return nil
 	}
 	return key("accesskey", id)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
@@ -42,7 +43,10 @@ type Named struct {
 // MaxNamed is how many names one event may bring. Whoever has more to say sends more events.
 const MaxNamed = 100
 
-var serviceID = regexp.MustCompile(`^[a-z0-9-]{1,64}/[a-z0-9-]{1,64}$`)
+// Compiled when it is first needed: counted repeats are unrolled, and every function that only starts would pay for it.
+var serviceID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9-]{1,64}/[a-z0-9-]{1,64}$`)
+})
 
 func (n Named) keys() ([]string, error) {
 	if total := len(n.Secrets) + len(n.Services) + len(n.Roles) + len(n.Users) + len(n.AccessKeys) + len(n.Logins); total > MaxNamed {
@@ -56,7 +60,7 @@ func (n Named) keys() ([]string, error) {
 		keys = append(keys, KeySecret+secret)
 	}
 	for _, service := range n.Services {
-		if !serviceID.MatchString(service) {
+		if !serviceID().MatchString(service) {
 			return nil, fault.New(fault.InputMalformed, "the event names a service that is no <environment>/<service>")
 		}
 		keys = append(keys, "service:"+service)
