@@ -253,8 +253,7 @@ func TestTextWithATokenInItIsDropped(t *testing.T) {
 		t.Fatalf("%d %s", status, said)
 	}
 	if diff := cmp.Diff([]trigger.Normalised{trigger.SecretScanning{ID: "leak 1", Secret: "prod/orders-db", Where: "content"}}, b.put); diff != "" {
-		t.Errorf("on the bus (- want, + got):
-%s", diff)
+		t.Errorf("on the bus (- want, + got):\n%s", diff)
 	}
 }
 
