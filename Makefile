@@ -6,7 +6,7 @@ SHELL := /bin/bash -o pipefail
 CONTRACTS ?= contracts
 CDK_ARGS  ?=
 FUZZTIME  ?= 10s
-BENCH     ?= .
+BENCH_ARGS ?=
 
 TOOLS   := tools/node_modules/.bin
 SOURCES := go.mod go.sum $(shell find functions internal -type f ! -name '*_test.go' ! -path '*/testdata/*' 2>/dev/null)
@@ -52,8 +52,8 @@ lint: setup lint-template lint-machines ## gofmt, go vet, staticcheck, cfn-lint,
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 .PHONY: bench
-bench: setup build-local synth-local ## Benchmarks; BENCH=regexp picks some
-	go test -run '^$$' -bench '$(BENCH)' -benchmem $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -rn1 dirname | sort -u | sed 's|^|./|')
+bench: setup build build-local synth-local ## Measure, and fail where a limit is broken; BENCH_ARGS="--json FILE --runs N"
+	@go run ./bench $(BENCH_ARGS)
 
 .PHONY: fuzz
 fuzz: ## Every fuzz test for FUZZTIME (10s)
