@@ -11,7 +11,7 @@ import (
 
 func TestAuditBucketKeepsRecords(t *testing.T) {
 	made := synthesized()
-	b := made.the(t, "AWS::S3::Bucket", "", "")
+	b := made.the(t, "AWS::S3::Bucket", "BucketName", "mayfly-audit-000000000000-us-east-1")
 	if b.DeletionPolicy != "Retain" || b.UpdateReplacePolicy != "Retain" {
 		t.Error("the bucket goes with the stack")
 	}
@@ -38,7 +38,7 @@ func TestAuditBucketPolicy(t *testing.T) {
 		`Deny to {"AWS":"*"} s3:* on ` + everything + ` if {"NumericLessThan":{"s3:TlsVersion":1.2}}`,
 		`Deny to {"AWS":"*"} s3:BypassGovernanceRetention s3:DeleteObject s3:DeleteObjectVersion s3:PutBucketObjectLockConfiguration on ` + everything,
 	}
-	got := made.statements(made.the(t, "AWS::S3::BucketPolicy", "", "").Properties["PolicyDocument"])
+	got := made.statements(made.the(t, "AWS::S3::BucketPolicy", "Bucket", "mayfly-audit-000000000000-us-east-1").Properties["PolicyDocument"])
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bucket policy (- want, + template):\n%s", diff)
 	}
@@ -46,7 +46,7 @@ func TestAuditBucketPolicy(t *testing.T) {
 
 func TestRetentionFollowsTheContext(t *testing.T) {
 	made := other() // retentionDays 30
-	lock := made.text(made.the(t, "AWS::S3::Bucket", "", "").Properties["ObjectLockConfiguration"])
+	lock := made.text(made.the(t, "AWS::S3::Bucket", "BucketName", "mayfly-audit-000000000000-us-east-1").Properties["ObjectLockConfiguration"])
 	if !strings.Contains(lock, `{"Days":30,"Mode":"COMPLIANCE"}`) {
 		t.Errorf("Object Lock = %s, want 30 days", lock)
 	}

@@ -54,7 +54,7 @@ func TestEverythingKeptIsUnderTheKey(t *testing.T) {
 			t.Errorf("%s (%s) is encrypted with %v", id, r.Type, got)
 		}
 	}
-	if kept != 8 {
-		t.Errorf("looked at %d resources, want 2 tables, 2 queues, 1 topic, 2 log groups, 1 bucket", kept)
+	if kept != 9 {
+		t.Errorf("looked at %d resources, want 2 tables, 2 queues, 1 topic, 2 log groups, 2 buckets", kept)
 	}
 }

@@ -15,11 +15,12 @@ type Functions struct {
 
 // Timeouts are two or three times the worst that a step waits for: a target's connect timeout, or for ConfirmAdoption
 // one round of watching. Memory is little, since a step waits more than it computes; those that derive a SCRAM verifier
-// or log in (4,096 rounds of HMAC on the client too) get the double share of CPU that comes with 256 MB.
+// or log in (4,096 rounds of HMAC on the client too) get the double share of CPU that comes with 256 MB. ResolveTrigger may
+// have to read and order fifty thousand contracts, and an incident waits for it.
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const (
-	short, long, watching = 15, 30, 60 // seconds
-	small, medium         = 128, 256   // MB
+	short, long, watching, gathering = 15, 30, 60, 120 // seconds
+	small, medium, large             = 128, 256, 1024  // MB
 )
 
 // NewFunctions makes every function from its folder below folder. An error names the function that is not built.
@@ -29,7 +30,7 @@ func NewFunctions(scope constructs.Construct, id, folder string, log awslogs.Log
 		handle **Function
 		props  FunctionProps
 	}{
-		{&fs.ResolveTrigger, FunctionProps{"ResolveTrigger", "Any event in, the secrets that it affects out", small, long}},
+		{&fs.ResolveTrigger, FunctionProps{"ResolveTrigger", "Any event in, the secrets that it affects out", large, gathering}},
 		{&fs.AdmitRotation, FunctionProps{"AdmitRotation", "Decides whether a secret is rotated now, and takes its lease", small, long}},
 		{&fs.ContainSecret, FunctionProps{"ContainSecret", "Incident: the old credential stops working now", medium, long}},
 		{&fs.CreateSecret, FunctionProps{"CreateSecret", "Stores a new value as AWSPENDING", medium, short}},

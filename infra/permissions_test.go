@@ -14,6 +14,7 @@ const (
 	runs      = "dynamodb:table/mayfly-runs"
 	secrets   = "secretsmanager:secret:prod/*"
 	bucket    = "s3:mayfly-audit-000000000000-us-east-1"
+	fleets    = "s3:mayfly-dispatch-000000000000-us-east-1"
 )
 
 // everyFunction may append to the audit trail and write its log.
@@ -26,7 +27,11 @@ var everyFunction = []string{
 
 // permissions is what each function may do beyond that: this table and the template are the same.
 var permissions = map[string][]string{
-	"resolve-trigger": {"dynamodb:GetItem dynamodb:Query on " + indexed},
+	"resolve-trigger": {
+		"dynamodb:BatchGetItem dynamodb:Query on " + indexed,
+		"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
+		"s3:GetObject s3:PutObject on " + fleets + "/dispatch/*",
+	},
 	"admit-rotation": {
 		"dynamodb:UpdateItem on " + contracts,
 		"dynamodb:UpdateItem on " + runs,
@@ -143,7 +148,13 @@ func TestMachinesMayDoExactlyThis(t *testing.T) {
 	for name, want := range map[string][]string{
 		"mayfly-rotate": {"lambda:InvokeFunction on " + strings.Join(steps, " "), logs},
 		"mayfly-respond": {
+			"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
 			"lambda:InvokeFunction on lambda:function:mayfly-resolve-trigger", logs,
+			"s3:AbortMultipartUpload s3:GetObject s3:ListMultipartUploadParts s3:PutObject on " + fleets + "/results/*",
+			"s3:GetObject on " + fleets + "/dispatch/*",
+			"states:DescribeExecution states:StopExecution on states:execution:mayfly-respond/StartFleet:*",
+			"states:DescribeMapRun on states:mapRun:mayfly-respond/StartFleet:*",
+			"states:StartExecution on states:stateMachine:mayfly-respond",
 			"states:StartExecution on states:stateMachine:mayfly-rotate",
 		},
 	} {

@@ -67,10 +67,10 @@ func attribute(name string, kind awsdynamodb.AttributeType) *awsdynamodb.Attribu
 	return &awsdynamodb.Attribute{Name: &name, Type: kind}
 }
 
-// GrantFind lets a function find secrets: by key, by what is due, one by one.
+// GrantFind lets a function find secrets by key and by what is due, and read their contracts.
 func (r Registry) GrantFind(f *Function) {
 	f.Set(env.ContractsTable, r.Contracts.TableName())
-	f.Allow("FindContracts", []string{"dynamodb:GetItem", "dynamodb:Query"},
+	f.Allow("FindContracts", []string{"dynamodb:BatchGetItem", "dynamodb:Query"},
 		r.Contracts.TableArn(), index(r.Contracts, "due"), index(r.Contracts, "lookup"))
 }
 

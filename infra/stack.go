@@ -25,6 +25,9 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	if err != nil {
 		return nil, err
 	}
+	dispatch := NewDispatch(stack, "Dispatch", encryption.Key)
+	dispatch.GrantFleet(machines.Respond)
+	dispatch.GrantKeep(functions.ResolveTrigger)
 	functions.Permit(registry, authority, audit, machines)
 	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)

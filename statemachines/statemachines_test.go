@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/localstack/s3"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/stacktest"
 	"github.com/mayfly-secrets/mayfly/localstack/stepfunctions"
@@ -171,7 +172,7 @@ func TestEveryTaskIsExplained(t *testing.T) {
 }
 
 func TestOrderOfMembers(t *testing.T) {
-	order := []string{"Type", "Comment", "Resource", "Parameters", "Retry", "Catch", "OutputPath", "Next", "End"}
+	order := []string{"Type", "Comment", "Resource", "Parameters", "ResultSelector", "ResultPath", "Retry", "Catch", "OutputPath", "Next", "End"}
 	everyTask(t, func(t *testing.T, _ string, k task) {
 		names := k.members.names()
 		want := slices.DeleteFunc(slices.Clone(order), func(n string) bool { return !slices.Contains(names, n) })
@@ -259,6 +260,7 @@ func TestMachinesParse(t *testing.T) {
 	clock := stack.NewClock()
 	service := stepfunctions.New(clock)
 	t.Cleanup(service.Close)
+	service.Objects = s3.New(clock)
 	service.Invoke = func(context.Context, string, []byte, string) (stepfunctions.Invoked, error) {
 		return stepfunctions.Invoked{}, errors.New("nothing is started here")
 	}

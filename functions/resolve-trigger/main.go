@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/function"
@@ -14,6 +15,7 @@ func main() {
 	cfg := function.Config()
 	step := &rotation.ResolveTrigger{
 		Log:      function.AuditLog(cfg),
+		Lists:    &rotation.Lists{S3: s3.NewFromConfig(cfg), Bucket: env.Must(env.DispatchBucket)},
 		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 	}
 	function.Start(step.Handle)

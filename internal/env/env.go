@@ -14,6 +14,7 @@ const (
 	RunsTable      = "MAYFLY_RUNS_TABLE"      // name of the DynamoDB table with the run history
 	Account        = "MAYFLY_ACCOUNT"         // AWS account id, for audit records
 	AuditBucket    = "MAYFLY_AUDIT_BUCKET"    // name of the Object Lock bucket
+	DispatchBucket = "MAYFLY_DISPATCH_BUCKET" // name of the bucket with the lists of fleets
 	RetentionDays  = "MAYFLY_RETENTION_DAYS"  // days that an audit record is locked
 	ContractsFile  = "MAYFLY_CONTRACTS_FILE"  // path of the compiled contracts beside the function's binary
 	ContractCommit = "MAYFLY_CONTRACT_COMMIT" // Git commit of the contracts in force, as far as known

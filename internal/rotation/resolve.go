@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
-	"github.com/mayfly-secrets/mayfly/internal/registry"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
@@ -18,10 +21,11 @@ import (
 type ResolveTrigger struct {
 	Log      Log
 	Registry interface {
-		Find(ctx context.Context, secret string) (registry.Entry, error)
+		FindAll(ctx context.Context, secrets []string) ([]contract.Contract, error)
 		Lookup(ctx context.Context, keys []string) ([]string, error)
 		Due(ctx context.Context, now time.Time) ([]string, error)
 	}
+	Lists *Lists
 }
 
 // Event is what mayfly-respond hands to ResolveTrigger.
@@ -32,19 +36,20 @@ type Event struct {
 
 // Response is what follows from an event: one execution of mayfly-rotate per secret.
 type Response struct {
-	Trigger trigger.Trigger `json:"trigger"`
-	Mode    trigger.Mode    `json:"mode"`
-	Count   int             `json:"count"`
-	Secrets []Started       `json:"secrets"`
+	Trigger  trigger.Trigger `json:"trigger"`
+	Mode     trigger.Mode    `json:"mode"`
+	Count    int             `json:"count"`
+	Secrets  []Started       `json:"secrets"`            // at most Inline; none when they are a fleet
+	Dispatch *Dispatch       `json:"dispatch,omitempty"` // of a fleet
 }
 
 // Started is one execution to start. The name follows from secret and trigger, so that a repeated event joins the execution
 // that it already started.
 type Started struct {
-	Secret  string          `json:"secret"`
-	Name    string          `json:"name"`
-	Because string          `json:"because"`
-	Trigger trigger.Trigger `json:"trigger"`
+	Secret    string    `json:"secret"`
+	Name      string    `json:"name"`
+	Because   string    `json:"because"`
+	NotBefore time.Time `json:"not_before,omitzero"` // of a fleet's
 }
 
 // Events of this step.
@@ -55,6 +60,7 @@ const (
 )
 
 // Handle reads the event, gathers the contracts that its keys lead to, and decides. Only what is due or affected is read.
+// The list of a fleet is written before the record that counts it: nobody reads it until Handle has returned.
 func (s *ResolveTrigger) Handle(ctx context.Context, e Event) (Response, error) {
 	resolution, err := trigger.Resolve(e.Event)
 	if err != nil {
@@ -63,46 +69,99 @@ func (s *ResolveTrigger) Handle(ctx context.Context, e Event) (Response, error) 
 		}
 		return Response{}, err
 	}
-	candidates, err := s.candidates(ctx, resolution, e.Context.Now())
+	starts, spared, err := s.affected(ctx, resolution, e.Context.Now())
 	if err != nil {
 		return Response{}, err
 	}
-	affected, spared := trigger.Affected(resolution, candidates)
-	response := Response{Trigger: resolution.Trigger, Mode: resolution.Mode, Count: len(affected), Secrets: []Started{}}
-	for _, m := range affected {
-		t := resolution.Trigger
-		response.Secrets = append(response.Secrets, Started{Secret: m.Secret, Name: trigger.ExecutionName(m.Secret, t), Because: m.Because, Trigger: t})
+	Order(starts)
+	later := 0
+	if resolution.Trigger.Type == trigger.Schedule && len(starts) > perEvaluation {
+		later = len(starts) - perEvaluation
+		starts = starts[:perEvaluation]
 	}
+	response := Response{Trigger: resolution.Trigger, Mode: resolution.Mode, Secrets: []Started{}}
+	list := Pace(starts, resolution.Trigger, e.Context.Now())
+	if len(list) > Inline {
+		kept, at, err := s.Lists.Keep(ctx, e.Context.Execution.Name, list)
+		if err != nil {
+			return Response{}, err
+		}
+		list, response.Dispatch = kept, &at
+	} else {
+		for _, start := range list {
+			start.NotBefore = time.Time{} // so few begin at once
+			response.Secrets = append(response.Secrets, start)
+		}
+	}
+	response.Count = len(list)
 	event, code := EventResolved, "Affected"
 	switch {
 	case resolution.Trigger.Type == trigger.Schedule:
 		event = EventEvaluated
-	case len(affected) == 0:
+	case len(list) == 0:
 		event, code = EventIgnored, "NothingAffected"
 	}
-	return response, s.note(ctx, e.Context, event, resolution.Trigger, "", code, summary(resolution, affected, spared))
+	return response, s.note(ctx, e.Context, event, resolution.Trigger, "", code, summary(resolution, list, spared, later))
 }
 
-// candidates reads the contracts that the resolution's keys lead to.
-func (s *ResolveTrigger) candidates(ctx context.Context, r trigger.Resolution, now time.Time) ([]trigger.Candidate, error) {
-	var candidates []trigger.Candidate
-	for _, k := range r.Keys {
-		secrets, err := s.secrets(ctx, k, now)
+// Bounds of gathering: how many lookups are under way at once, and how many contracts are in memory at once.
+const (
+	lookups = 8
+	chunk   = 2000
+)
+
+// affected finds the secrets that the resolution's keys lead to, and reads their contracts chunk by chunk, of which only
+// what matters is kept: a fleet's contracts do not fit in a small function.
+func (s *ResolveTrigger) affected(ctx context.Context, r trigger.Resolution, now time.Time) (starts []Start, spared []trigger.Match, err error) {
+	via, err := s.found(ctx, r.Keys, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	secrets := slices.Sorted(maps.Keys(via))
+	for part := range slices.Chunk(secrets, chunk) {
+		contracts, err := s.Registry.FindAll(ctx, part)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for _, secret := range secrets {
-			entry, err := s.Registry.Find(ctx, secret)
-			if errors.Is(err, registry.ErrNotInForce) {
-				continue
+		byID := make(map[string]contract.Contract, len(contracts))
+		var candidates []trigger.Candidate
+		for _, c := range contracts {
+			byID[c.ID()] = c
+			for _, key := range via[c.ID()] {
+				candidates = append(candidates, trigger.Candidate{Contract: c, Via: key})
 			}
-			if err != nil {
-				return nil, err
-			}
-			candidates = append(candidates, trigger.Candidate{Contract: entry.Contract, Via: k})
+		}
+		yes, no := trigger.Affected(r, candidates)
+		for _, m := range yes {
+			c := byID[m.Secret]
+			starts = append(starts, Start{Secret: m.Secret, Because: m.Because, Environment: c.Environment,
+				Mode: r.Mode, Severity: r.Trigger.Severity, BlastRadius: c.BlastRadius})
+		}
+		spared = append(spared, no...)
+	}
+	return starts, spared, nil
+}
+
+// found asks the registry where each key leads, side by side, and gives for each secret the keys that led to it.
+func (s *ResolveTrigger) found(ctx context.Context, keys []string, now time.Time) (map[string][]string, error) {
+	lists, errs := make([][]string, len(keys)), make([]error, len(keys))
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, lookups)
+	for i, key := range keys {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			lists[i], errs[i] = s.secrets(ctx, key, now)
+		})
+	}
+	wg.Wait()
+	via := map[string][]string{}
+	for i, key := range keys {
+		for _, secret := range lists[i] {
+			via[secret] = append(via[secret], key)
 		}
 	}
-	return candidates, nil
+	return via, errors.Join(errs...)
 }
 
 func (s *ResolveTrigger) secrets(ctx context.Context, key string, now time.Time) ([]string, error) {
@@ -115,18 +174,24 @@ func (s *ResolveTrigger) secrets(ctx context.Context, key string, now time.Time)
 	return s.Registry.Lookup(ctx, []string{key})
 }
 
-func summary(r trigger.Resolution, affected, spared []trigger.Match) string {
+func summary(r trigger.Resolution, affected []Started, spared []trigger.Match, later int) string {
 	if r.Ignored != "" {
 		return r.Ignored
 	}
-	list := func(matches []trigger.Match) string {
-		names := make([]string, 0, len(matches))
-		for _, m := range matches[:min(len(matches), 20)] {
-			names = append(names, m.Secret)
-		}
-		return strings.Join(names, ", ")
+	const named = 20
+	var names [2][]string
+	for _, m := range affected[:min(len(affected), named)] {
+		names[0] = append(names[0], m.Secret)
 	}
-	return fmt.Sprintf("%d affected (%s), %d spared by rotate_on (%s)", len(affected), list(affected), len(spared), list(spared))
+	for _, m := range spared[:min(len(spared), named)] {
+		names[1] = append(names[1], m.Secret)
+	}
+	text := fmt.Sprintf("%d affected (%s), %d spared by rotate_on (%s)",
+		len(affected), strings.Join(names[0], ", "), len(spared), strings.Join(names[1], ", "))
+	if later > 0 {
+		text += fmt.Sprintf("; %d more are due and left to the next evaluation", later)
+	}
+	return text
 }
 
 // note appends to the chain of records that concern no single secret.

@@ -100,6 +100,10 @@ func (r *Registry) Lookup(ctx context.Context, keys []string) ([]string, error) 
 	return found, nil
 }
 
+// mostSecrets bounds what is read of an index: Secrets Manager's own quota per account and Region.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+const mostSecrets = 500_000
+
 func (r *Registry) secrets(ctx context.Context, what string, query *dynamodb.QueryInput) ([]string, error) {
 	query.TableName = &r.Contracts
 	var secrets []string
@@ -111,6 +115,9 @@ func (r *Registry) secrets(ctx context.Context, what string, query *dynamodb.Que
 		}
 		for _, item := range page.Items {
 			secrets = append(secrets, str(item["secret"]))
+		}
+		if len(secrets) > mostSecrets {
+			return nil, fault.New(fault.Internal, "%s: more than %d, which is more than an account can hold; the registry is to be rebuilt", what, mostSecrets)
 		}
 	}
 	return secrets, nil

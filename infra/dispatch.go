@@ -1,0 +1,79 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/mayfly-secrets/mayfly/internal/env"
+)
+
+const (
+	listPrefix   = "dispatch/" // lists of fleets: written by ResolveTrigger, read by mayfly-respond
+	resultPrefix = "results/"  // what became of each start: written by Step Functions
+	fleetMap     = "StartFleet"
+)
+
+// Dispatch is where mayfly-respond keeps the lists of fleets, which are too long for its state. They name secrets and hold
+// no value.
+type Dispatch struct {
+	constructs.Construct
+	Bucket awss3.Bucket
+	key    awskms.IKey
+}
+
+// NewDispatch makes the bucket. After a week a list is gone: what it named has been started long since, or is to be found
+// again by sending the event again.
+func NewDispatch(scope constructs.Construct, id string, key awskms.IKey) Dispatch {
+	d := Dispatch{Construct: constructs.NewConstruct(scope, &id), key: key}
+	stack := awscdk.Stack_Of(d.Construct)
+	d.Bucket = awss3.NewBucket(d.Construct, jsii.String("Bucket"), &awss3.BucketProps{
+		BucketName:        jsii.String("mayfly-dispatch-" + *stack.Account() + "-" + *stack.Region()),
+		Encryption:        awss3.BucketEncryption_KMS,
+		EncryptionKey:     key,
+		BucketKeyEnabled:  jsii.Bool(true),
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
+		EnforceSSL:        jsii.Bool(true),
+		MinimumTLSVersion: jsii.Number(1.2),
+		LifecycleRules: &[]*awss3.LifecycleRule{{
+			Id:                                  jsii.String("week"),
+			Expiration:                          awscdk.Duration_Days(jsii.Number(7)),
+			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
+		}},
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY, // of no use without the stack; one that is not empty stays
+	})
+	return d
+}
+
+// GrantKeep lets a function write the list of a fleet, and read the one that it wrote before.
+func (d Dispatch) GrantKeep(f *Function) {
+	f.Set(env.DispatchBucket, d.Bucket.BucketName())
+	f.Allow("KeepFleet", []string{"s3:GetObject", "s3:PutObject"}, d.Bucket.ArnForObjects(jsii.String(listPrefix+"*")))
+	f.Allow("EncryptFleet", []string{"kms:Decrypt", "kms:GenerateDataKey"}, d.key.KeyArn())
+}
+
+// GrantFleet lets the role of mayfly-respond run its Distributed Map: read lists, write results (in parts, if they are
+// large), start its own children, watch and stop them, and ask how the Map Run went.
+// Source: https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+func (d Dispatch) GrantFleet(machine awsstepfunctions.StateMachine) {
+	stack := awscdk.Stack_Of(d.Construct)
+	permit := func(sid string, actions []string, resources ...*string) {
+		machine.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &resources,
+		}))
+	}
+	permit("ReadFleet", []string{"s3:GetObject"}, d.Bucket.ArnForObjects(jsii.String(listPrefix+"*")))
+	permit("WriteResults", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"},
+		d.Bucket.ArnForObjects(jsii.String(resultPrefix+"*")))
+	permit("EncryptFleet", []string{"kms:Decrypt", "kms:GenerateDataKey"}, d.key.KeyArn())
+	// By name: the machine itself needs its role first.
+	permit("RunFleet", []string{"states:StartExecution"}, arn(stack, "states", "stateMachine:"+respondMachine))
+	permit("WatchFleet", []string{"states:DescribeExecution", "states:StopExecution"},
+		arn(stack, "states", "execution:"+respondMachine+"/"+fleetMap+":*"))
+	permit("CountFleet", []string{"states:DescribeMapRun"}, arn(stack, "states", "mapRun:"+respondMachine+"/"+fleetMap+":*"))
+}
