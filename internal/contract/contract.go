@@ -80,11 +80,12 @@ func WithDefaults(c Contract) Contract {
 	return c
 }
 
-// Allows tells whether a trigger of this type may rotate the secret. Schedule holds by ttl; manual and annotation hold by
-// right: whoever may write to the secret may ask for a new value.
+// Allows tells whether a trigger of this type may rotate the secret. Schedule holds by ttl, and policy_change with it: a ttl
+// that was shortened may have run out already. Manual and annotation hold by right: whoever may write to the secret may ask
+// for a new value.
 func (c *Contract) Allows(triggerType string) bool {
 	switch triggerType {
-	case "schedule", "manual", "annotation":
+	case "schedule", "policy_change", "manual", "annotation":
 		return true
 	default:
 		return slices.Contains(c.RotateOn, triggerType)

@@ -177,7 +177,7 @@ func belowThreshold(in Input) (Decision, bool) {
 // in wrong hands does not wait.
 func coolingDown(in Input) (Decision, bool) {
 	switch in.Trigger.Type {
-	case trigger.Schedule, trigger.Manual, trigger.Annotation, trigger.Incident:
+	case trigger.Schedule, trigger.PolicyChange, trigger.Manual, trigger.Annotation, trigger.Incident:
 		return Decision{}, false
 	}
 	over := in.Facts.LastRun.Add(CoolDown)
@@ -186,8 +186,9 @@ func coolingDown(in Input) (Decision, bool) {
 		in.Facts.LastRun.UTC().Format(time.RFC3339), over.UTC().Format(time.RFC3339)), hit
 }
 
+// schedule also answers a change of policy: it rotates what has become due by it, and nothing else.
 func schedule(in Input) (Decision, bool) {
-	if in.Trigger.Type != trigger.Schedule {
+	if in.Trigger.Type != trigger.Schedule && in.Trigger.Type != trigger.PolicyChange {
 		return Decision{}, false
 	}
 	if in.Facts.RotatedAt.IsZero() && in.Facts.ExpiresAt.IsZero() {

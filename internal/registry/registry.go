@@ -60,7 +60,7 @@ type Run struct {
 	Mode        string          `json:"mode"`
 	Trigger     trigger.Trigger `json:"trigger"`
 	TriggerIDs  []string        `json:"trigger_ids"` // "<type>:<id>" of every trigger that this run answers
-	Status      string          `json:"status"`      // running, or closed
+	Status      string          `json:"status"`      // running, closed, or abandoned: its execution ended without closing it
 	Outcome     string          `json:"outcome,omitempty"`
 	ReasonCode  string          `json:"reason_code,omitempty"`
 	Started     string          `json:"started"`

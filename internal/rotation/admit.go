@@ -27,6 +27,7 @@ type AdmitRotation struct {
 		Acquire(ctx context.Context, claim registry.Claim) (registry.Entry, error)
 		Release(ctx context.Context, secret, run string, dueAt time.Time, head audit.Head) error
 		Open(ctx context.Context, run registry.Run) error
+		Abandon(ctx context.Context, secret, run string, now time.Time) error
 		Join(ctx context.Context, secret, run string, t trigger.Trigger) error
 	}
 	Secrets interface {
@@ -122,10 +123,14 @@ func (s *AdmitRotation) lease(ctx context.Context, run *Run, c Context) (entry r
 	claim := registry.Claim{Secret: run.Secret, Now: c.Now(), Lease: registry.Lease{
 		Run: run.ID, Execution: run.Execution, Mode: string(run.Trigger.Mode()), Until: c.Now().Add(untilCommit),
 	}}
+	dead := "" // a run whose execution has ended without closing it
 	for range 3 {
 		entry, err = s.Registry.Acquire(ctx, claim)
 		var other *registry.Held
 		if !errors.As(err, &other) {
+			if err == nil && dead != "" {
+				err = s.Registry.Abandon(ctx, run.Secret, dead, c.Now())
+			}
 			return entry, false, err
 		}
 		entry = other.Entry
@@ -136,6 +141,7 @@ func (s *AdmitRotation) lease(ctx context.Context, run *Run, c Context) (entry r
 			if err != nil || alive {
 				return entry, true, err
 			}
+			dead = entry.Lease.Run
 		}
 		claim.Over = entry.Lease.Run
 	}

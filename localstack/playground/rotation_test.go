@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
 )
 
@@ -187,4 +189,25 @@ func runs(t *testing.T, p *playground.Playground, secret string) []playground.Ru
 		t.Fatal(err)
 	}
 	return items
+}
+
+// A run that was aborted does not look as if it went on for ever: the one that takes the secret over says so.
+func TestAbortedRunIsAbandoned(t *testing.T) {
+	p := start(t, playground.Options{})
+	execution, err := p.Rotate(t.Context(), orders, "aborted", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(runs(t, p, orders)) < 2 || runs(t, p, orders)[0].Execution != execution {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if _, err := sfn.NewFromConfig(p.AWS).StopExecution(t.Context(), &sfn.StopExecutionInput{ExecutionArn: &execution}); err != nil {
+		t.Fatal(err)
+	}
+	(&failing{Playground: p}).rotate(t, "next")
+	for _, r := range runs(t, p, orders) {
+		if want := map[bool]string{true: "abandoned", false: "closed"}[r.Execution == execution]; r.Status != want {
+			t.Errorf("run %s is %s, want %s", r.Execution, r.Status, want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -41,6 +42,24 @@ func (r *Registry) Join(ctx context.Context, secret, run string, t trigger.Trigg
 		ExpressionAttributeValues: map[string]types.AttributeValue{":ids": triggerIDs(t), ":running": text("running")},
 	})
 	return unavailable(err, "join run %s of %s", run, secret)
+}
+
+// Abandon notes that a run's execution ended without closing it, by an abort or a timeout: another run goes on from where it
+// stopped. How far it got, its audit records say.
+func (r *Registry) Abandon(ctx context.Context, secret, run string, now time.Time) error {
+	_, err := r.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &r.Runs, Key: runKey(secret, run), UpdateExpression: aws.String("SET #status = :abandoned, ended = :ended"),
+		ConditionExpression:      aws.String("#status = :running"),
+		ExpressionAttributeNames: map[string]string{"#status": "status"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":abandoned": text("abandoned"), ":running": text("running"), ":ended": text(audit.Stamp(now)),
+		},
+	})
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return nil
+	}
+	return unavailable(err, "note that run %s of %s was abandoned", run, secret)
 }
 
 // Close ends a run: history, next due date, chain head and lease, all or nothing. A run that lost its lease closes its own
