@@ -17,8 +17,9 @@ type DeadLetters struct {
 	key           awskms.IKey
 }
 
-// NewDeadLetters makes the queues, encrypted and reachable through TLS only. 14 days is the longest that SQS keeps.
-func NewDeadLetters(scope constructs.Construct, id string, key awskms.IKey) DeadLetters {
+// NewDeadLetters makes the queues, encrypted and reachable through TLS only. 14 days is the longest that SQS keeps. The rules
+// are Mayfly's on the default bus, on its own bus and, unless that is "", on PagerDuty's.
+func NewDeadLetters(scope constructs.Construct, id string, key awskms.IKey, pagerDutyBus string) DeadLetters {
 	d := DeadLetters{Construct: constructs.NewConstruct(scope, &id), key: key}
 	queue := func(id, name string) awssqs.Queue {
 		return awssqs.NewQueue(d.Construct, &id, &awssqs.QueueProps{
@@ -32,6 +33,13 @@ func NewDeadLetters(scope constructs.Construct, id string, key awskms.IKey) Dead
 	}
 	d.Events = queue("Events", "mayfly-undelivered-events")
 	d.Ticks = queue("Ticks", "mayfly-undelivered-ticks")
+	rules := []*string{
+		arn(awscdk.Stack_Of(d.Construct), "events", "rule/mayfly-*"),
+		arn(awscdk.Stack_Of(d.Construct), "events", "rule/"+busName+"/mayfly-*"),
+	}
+	if pagerDutyBus != "" {
+		rules = append(rules, arn(awscdk.Stack_Of(d.Construct), "events", "rule/"+pagerDutyBus+"/mayfly-*"))
+	}
 	// EventBridge writes dead letters as itself, not with the rule's role.
 	// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 	d.Events.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -39,10 +47,7 @@ func NewDeadLetters(scope constructs.Construct, id string, key awskms.IKey) Dead
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sqs:SendMessage"),
 		Resources:  &[]*string{d.Events.QueueArn()},
-		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": []*string{
-			arn(awscdk.Stack_Of(d.Construct), "events", "rule/mayfly-*"),
-			arn(awscdk.Stack_Of(d.Construct), "events", "rule/"+busName+"/mayfly-*"), // of rules on Mayfly's own bus
-		}}},
+		Conditions: &map[string]any{"ArnLike": map[string]any{"aws:SourceArn": rules}},
 	}))
 	return d
 }

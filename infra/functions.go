@@ -79,3 +79,8 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 
 	machines.GrantDescribeRuns(fs.AdmitRotation)
 }
+
+// Writers are the functions that change secrets, their labels and tags. Rules know their calls by their roles.
+func (fs *Functions) Writers() []*Function {
+	return []*Function{fs.CreateSecret, fs.FinishSecret, fs.CloseRun, fs.ApplyContracts}
+}

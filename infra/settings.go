@@ -23,6 +23,7 @@ type Settings struct {
 	Region             string   // context "region": empty means the one that the CLI deploys to
 	AlarmEmail         string   // context "alarmEmail": subscribed to the alarms; empty means nobody is, yet
 	GitHubKeys         string   // context "githubKeys": a file with GitHub's public keys for secret scanning; here its text
+	PagerDutyBus       string   // context "pagerDutyBus": the event bus of PagerDuty's partner source, named like it; empty: none
 	DeletionProtection bool     // context "deletionProtection", default true: tables refuse to be deleted
 	Functions          string   // context "functions", default build/functions: one folder with a bootstrap per function
 	StateMachines      string   // context "stateMachines", default statemachines: the folder of *.asl.json
@@ -40,6 +41,7 @@ func ReadSettings(node constructs.Node) (Settings, error) {
 		Environment:   contextText(node, "environment", "prod"),
 		Region:        contextText(node, "region", ""),
 		AlarmEmail:    contextText(node, "alarmEmail", ""),
+		PagerDutyBus:  contextText(node, "pagerDutyBus", ""),
 		Functions:     contextText(node, "functions", filepath.Join("build", "functions")),
 		StateMachines: contextText(node, "stateMachines", "statemachines"),
 	}

@@ -29,11 +29,11 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	dispatch.GrantFleet(machines.Respond)
 	dispatch.GrantKeep(functions.ResolveTrigger)
 	functions.Permit(registry, authority, audit, machines)
-	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key)
+	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key, s.PagerDutyBus)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)
 	alarms.Watch(functions, machines, deadLetters)
 	webhook.Watch(alarms)
-	webhook.Answer(machines, NewTriggers(stack, "Triggers", machines, deadLetters, alarms))
+	webhook.Answer(machines, NewTriggers(stack, "Triggers", s, machines, functions, deadLetters, alarms))
 	NewContracts(stack, "Contracts", functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
 	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
 	return stack, nil

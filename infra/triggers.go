@@ -16,45 +16,39 @@ type Triggers struct {
 	deadLetters DeadLetters
 }
 
-// NewTriggers makes the rules on the default bus and the schedule.
-func NewTriggers(scope constructs.Construct, id string, machines Machines, deadLetters DeadLetters, alarms Alarms) Triggers {
+// NewTriggers makes the rules and the schedule.
+func NewTriggers(scope constructs.Construct, id string, s Settings, machines Machines, functions *Functions, deadLetters DeadLetters, alarms Alarms) Triggers {
 	t := Triggers{Construct: constructs.NewConstruct(scope, &id), deadLetters: deadLetters}
 	respond := machines.Respond.StateMachineArn()
 	rules := t.role("RuleRole", "events.amazonaws.com", nil)
 	machines.GrantRespond(rules)
-	// Low findings (below 4.0) say that nothing was reached; what is done about the others is each secret's policy.
-	t.rule("Incident", "A GuardDuty finding of medium severity or above", respond, rules, map[string]any{
-		"source":      []string{"aws.guardduty"},
-		"detail-type": []string{"GuardDuty Finding"},
-		"detail":      map[string]any{"severity": []any{map[string]any{"numeric": []any{">=", 4}}}},
-	})
-	t.rule("Deployment", "CodeDeploy has deployed something", respond, rules, map[string]any{
-		"source":      []string{"aws.codedeploy"},
-		"detail-type": []string{"CodeDeploy Deployment State-change Notification"},
-		"detail":      map[string]any{"state": []string{"SUCCESS"}},
-	})
+	for _, a := range answers(awscdk.Stack_Of(t.Construct), functions.Writers(), s.Environments, s.PagerDutyBus) {
+		t.rule(a, respond, rules)
+	}
 	// A run that fails has closed itself and says so in an audit record. One that was cut off could not.
 	pager := t.role("PagerRole", "events.amazonaws.com", nil)
 	alarms.GrantPublish(pager)
-	t.rule("Unfinished", "A rotation was aborted or timed out and could not close itself", alarms.Topic.TopicArn(), pager, map[string]any{
-		"source":      []string{"aws.states"},
-		"detail-type": []string{"Step Functions Execution Status Change"},
-		"detail": map[string]any{
-			"status":          []string{"TIMED_OUT", "ABORTED"},
-			"stateMachineArn": []*string{machines.Rotate.StateMachineArn()},
-		},
-	})
+	t.rule(answered{"Unfinished", "A rotation was aborted or timed out and could not close itself", "",
+		pattern("aws.states", "Step Functions Execution Status Change", object{
+			"status":          one{"TIMED_OUT", "ABORTED"},
+			"stateMachineArn": one{machines.Rotate.StateMachineArn()},
+		})}, alarms.Topic.TopicArn(), pager)
 	t.schedule(machines)
 	return t
 }
 
 // rule sends what matches to the target, trying for as long as EventBridge does at all: 24 hours, 185 times.
 // Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
-func (t Triggers) rule(id, says string, target *string, role awsiam.Role, pattern map[string]any) {
-	rule := awsevents.NewCfnRule(t.Construct, &id, &awsevents.CfnRuleProps{
-		Name:         jsii.String("mayfly-" + kebab(id)),
-		Description:  &says,
-		EventPattern: &pattern,
+func (t Triggers) rule(a answered, target *string, role awsiam.Role) {
+	var bus *string
+	if a.bus != "" {
+		bus = &a.bus
+	}
+	rule := awsevents.NewCfnRule(t.Construct, &a.id, &awsevents.CfnRuleProps{
+		Name:         jsii.String("mayfly-" + kebab(a.id)),
+		Description:  &a.says,
+		EventBusName: bus,
+		EventPattern: &a.pattern,
 		State:        jsii.String("ENABLED"),
 		Targets: []any{awsevents.CfnRule_TargetProperty{
 			Id:               jsii.String("Target"),

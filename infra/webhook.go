@@ -106,7 +106,7 @@ func (w Webhook) Answer(machines Machines, triggers Triggers) {
 		Name:         jsii.String("mayfly-webhook"),
 		Description:  jsii.String("A webhook said that something happened"),
 		EventBusName: w.Bus.EventBusName(),
-		EventPattern: map[string]any{"source": []string{webhookSource}},
+		EventPattern: map[string]any{"source": []string{webhookSource, "mayfly.manual"}}, // the second: by scripts that may put events here
 		State:        jsii.String("ENABLED"),
 		Targets: []any{awsevents.CfnRule_TargetProperty{
 			Id:               jsii.String("Target"),

@@ -47,7 +47,7 @@ func TestWebhookRuleAnswersOnTheBus(t *testing.T) {
 	if got := made.text(rule.Properties["EventBusName"]); got != "mayfly" && got != made.arn(bus) {
 		t.Errorf("the rule is on bus %s", got)
 	}
-	if got := made.text(rule.Properties["EventPattern"]); got != `{"source":["mayfly.webhook"]}` {
+	if got := made.text(rule.Properties["EventPattern"]); got != `{"source":["mayfly.webhook","mayfly.manual"]}` {
 		t.Errorf("the rule matches %s", got)
 	}
 	target := rule.Properties["Targets"].([]any)[0].(map[string]any)
