@@ -31,6 +31,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/localstack/iam"
 	locals3 "github.com/mayfly-secrets/mayfly/localstack/s3"
 	localsecrets "github.com/mayfly-secrets/mayfly/localstack/secretsmanager"
+	"github.com/mayfly-secrets/mayfly/localstack/sqs"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/stacktest"
 	"github.com/mayfly-secrets/mayfly/localstack/stepfunctions"
@@ -60,7 +61,7 @@ func account(t *testing.T) *bench {
 	b := &bench{T: t, events: bus, dir: t.TempDir()}
 	machines.Invoke = b.invoke
 	b.Server = stacktest.StartWith(t, clock, ids, tables, buckets, localsecrets.New(clock),
-		machines, bus, sts.New(clock, ids, iam.New(clock)))
+		machines, bus, sqs.New(clock, ""), sts.New(clock, ids, iam.New(clock)))
 	t.Cleanup(func() { machines.Close() })
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": b.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",

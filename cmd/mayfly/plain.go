@@ -49,7 +49,7 @@ func attempt(err error) string {
 // advice is what to do about an error code, where something can be said.
 func advice(code string) string {
 	switch code {
-	case "ResourceNotFoundException", "NoSuchBucket", "StateMachineDoesNotExist", "ResourceNotFound":
+	case "ResourceNotFoundException", "NoSuchBucket", "StateMachineDoesNotExist", "ResourceNotFound", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue":
 		return "; Mayfly is not deployed in this account and Region, or under other names: `make deploy`, or give the names (see --help)"
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
 		return "; these credentials may not do that: use others, or have them allowed to"

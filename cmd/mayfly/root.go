@@ -33,6 +33,7 @@ type commands struct {
 	Rotate      rotate      `cmd:"" help:"Rotate a secret now, or every secret of a service or environment."`
 	Audit       auditing    `cmd:"" help:"Verify and question the audit records."`
 	Send        send        `cmd:"" help:"Put an event on the event bus."`
+	Redrive     redrive     `cmd:"" help:"Hand events that could not be delivered to mayfly-respond."`
 	Up          up          `cmd:"" help:"Run the local stack, PostgreSQL and the deployed template in the foreground."`
 	Demo        demo        `cmd:"" help:"Show the main job, start to end, on this machine."`
 	Version     version     `cmd:"" help:"Say which version this is."`
