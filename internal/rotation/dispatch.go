@@ -25,15 +25,16 @@ import (
 // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 const Inline = 40
 
-// StartsPerSecond is the pace of a fleet. Secrets Manager takes 50 writes of values and labels a second in an account and
-// Region, all callers together, and a rotation makes three: the value, AWSCURRENT, AWSPENDING. That is 16 rotations; one is
-// left for retries and for others. Step Functions would take more: 100 children a second, 150 starts.
+// StartsPerSecond is the pace at which a fleet's turns come. Secrets Manager takes 50 writes of values and labels a second in
+// an account and Region, all callers together, and a rotation makes three: the value, AWSCURRENT, AWSPENDING. That is 16
+// rotations, which the Map never exceeds; one is left for retries and for others. Step Functions would take more: 100
+// children a second, 150 starts.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const StartsPerSecond = 15
 
-// perEvaluation is how many starts one evaluation brings about: what fits in 14 of the 15 minutes until the next. The rest
-// stays due, and the next evaluation finds it; two fleets of the same secrets never overlap, and none is started twice.
-const perEvaluation = 14 * 60 * StartsPerSecond
+// PerEvaluation is how many starts one evaluation brings about: what has surely begun when the next one comes, 15 minutes
+// later. The rest stays due, and the next evaluation finds it; so no secret is in the lists of two.
+const PerEvaluation = 10_000
 
 // Start is a rotation to be started, with what its place in the queue follows from.
 type Start struct {

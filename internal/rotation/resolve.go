@@ -75,9 +75,9 @@ func (s *ResolveTrigger) Handle(ctx context.Context, e Event) (Response, error) 
 	}
 	Order(starts)
 	later := 0
-	if resolution.Trigger.Type == trigger.Schedule && len(starts) > perEvaluation {
-		later = len(starts) - perEvaluation
-		starts = starts[:perEvaluation]
+	if resolution.Trigger.Type == trigger.Schedule && len(starts) > PerEvaluation {
+		later = len(starts) - PerEvaluation
+		starts = starts[:PerEvaluation]
 	}
 	response := Response{Trigger: resolution.Trigger, Mode: resolution.Mode, Secrets: []Started{}}
 	list := Pace(starts, resolution.Trigger, e.Context.Now())
