@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
 
 // The short form of the bench: a function that outgrew its limits fails the tests, too.
@@ -75,6 +78,26 @@ func TestFlagsAreTheMakefiles(t *testing.T) {
 	want := "GOFUNCTION := CGO_ENABLED=0 go build " + strings.Join(flags[:5], " ") + ` "` + flags[5] + `"`
 	if !strings.Contains(string(makefile), want+"\n") {
 		t.Errorf("the Makefile builds functions in another way than %q", want)
+	}
+}
+
+func TestDepth(t *testing.T) {
+	at := func(begin, end float64) stack.LedgerEntry {
+		return stack.LedgerEntry{At: time.UnixMilli(0).Add(time.Duration(begin * float64(time.Millisecond))), DurationMS: end - begin}
+	}
+	for name, c := range map[string]struct {
+		calls []stack.LedgerEntry
+		want  int
+	}{
+		"none":                   {nil, 0},
+		"one after the other":    {[]stack.LedgerEntry{at(0, 1), at(1, 2), at(3, 4)}, 3},
+		"all at once":            {[]stack.LedgerEntry{at(0, 3), at(1, 4), at(2, 5)}, 1},
+		"a long one beside two":  {[]stack.LedgerEntry{at(0, 9), at(1, 2), at(3, 4)}, 2},
+		"in the order of ending": {[]stack.LedgerEntry{at(5, 6), at(0, 4), at(1, 2), at(6, 7)}, 3},
+	} {
+		if got := depth(c.calls); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
 	}
 }
 
