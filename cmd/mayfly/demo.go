@@ -17,6 +17,7 @@ import (
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/rotation"
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
@@ -344,25 +345,44 @@ func (s *scenes) audit(ctx context.Context) error {
 	return s.questions(records)
 }
 
-// questions answers the auditor's four questions for every secret under contract.
+// questions answers the auditor's four questions for every secret under contract. One that was made by its contract and has
+// not been due since was never rotated, and the records say that too.
 func (s *scenes) questions(records []audit.Record) error {
-	answered := map[string]bool{}
-	for _, a := range audit.Answers(records) {
-		if a.Environment == audit.NoEnvironment {
-			continue
+	applied := map[string]audit.Record{}
+	for _, r := range records {
+		if _, known := applied[r.Secret]; !known && r.Event == rotation.EventApplied {
+			applied[r.Secret] = r
 		}
-		if a.Why == nil || a.Workflow == nil || a.Outcome == nil {
-			return fmt.Errorf("the records of %s do not say when, why, by which workflow and with what outcome it was rotated", a.Secret)
-		}
-		answered[a.Secret] = true
-		_, execution, _ := strings.Cut(a.Workflow.ExecutionARN, ":execution:")
-		fmt.Fprintf(s.Out, "\n    %s\n      when was it last rotated?  %s\n      why?                       %s from %s (%s)\n      by which workflow?         %s\n      did it succeed?            %s\n",
-			s.in("\x1b[1m", a.Secret), a.LastRotated, a.Why.TriggerType, a.Why.TriggerSource, a.Why.Reason, execution, a.Outcome.Outcome)
 	}
+	answers := map[string]audit.Answer{}
+	for _, a := range audit.Answers(records) {
+		answers[a.Secret] = a
+	}
+	var fresh []string
 	for _, c := range s.Bundle.Contracts {
-		if !answered[c.ID()] {
-			return fmt.Errorf("%s has no answer", c.ID())
+		a, r := answers[c.ID()], applied[c.ID()]
+		switch {
+		case r.ID == "":
+			return fmt.Errorf("no record says that %s came under contract", c.ID())
+		case a.Why != nil && a.Workflow != nil && a.Outcome != nil:
+			s.answer(a)
+		default:
+			fresh = append(fresh, c.ID())
+		}
+	}
+	if len(fresh) > 0 {
+		fmt.Fprintf(s.Out, "\n    made by their contracts, never rotated, not due yet: %s\n", strings.Join(fresh, ", "))
+	}
+	for _, shown := range []string{demoSecret, "prod/payment-api-key"} {
+		if answers[shown].Why == nil {
+			return fmt.Errorf("the records of %s do not say when, why, by which workflow and with what outcome it was rotated", shown)
 		}
 	}
 	return nil
+}
+
+func (s *scenes) answer(a audit.Answer) {
+	_, execution, _ := strings.Cut(a.Workflow.ExecutionARN, ":execution:")
+	fmt.Fprintf(s.Out, "\n    %s\n      when was it last rotated?  %s\n      why?                       %s from %s (%s)\n      by which workflow?         %s\n      did it succeed?            %s\n",
+		s.in("\x1b[1m", a.Secret), a.LastRotated, a.Why.TriggerType, a.Why.TriggerSource, a.Why.Reason, execution, a.Outcome.Outcome)
 }
