@@ -125,6 +125,29 @@ func TestConcurrentWritersNeverFork(t *testing.T) {
 	}
 }
 
+// Two processes that bring no head and remember their own append to one chain, each out of date every time.
+func TestRememberedHeadsAreOnlyHints(t *testing.T) {
+	b := start(t)
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	logs := []*audit.Log{newLog(b.s3, io.Discard), newLog(b.s3, io.Discard)}
+	for i := range 10 {
+		if i == 4 {
+			b.Endpoint.ResetCalls()
+		}
+		if _, err := logs[i/2%2].Append(t.Context(), audit.Head{}, record(fmt.Sprint(i), at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids, problems := b.verify(t); strings.Join(ids, "") != "0123456789" || len(problems) > 0 {
+		t.Errorf("chain %q with problems %q", ids, problems)
+	}
+	for _, c := range b.Endpoint.Calls()[:6] {
+		if strings.HasPrefix(c.Operation, "List") {
+			t.Errorf("%s, although the head was known", c.Operation)
+		}
+	}
+}
+
 // A write whose answer was lost is found, not written again; a write that failed is.
 func TestLostAnswers(t *testing.T) {
 	for _, when := range []string{"before", "after"} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,6 +33,10 @@ type Log struct {
 	Account   string
 	Region    string
 	Lines     io.Writer // gets every written record as one line; in Lambda, stdout
+
+	// heads remembers where this process last left a chain, for callers that bring no head. It is a hint: one that is out
+	// of date is found out by the conditional put, as any head is.
+	heads sync.Map // environment + secret -> Head
 }
 
 // How often an append moves on to a head that it did not know, before it gives up and lets the step be retried.
@@ -53,6 +58,10 @@ func (l *Log) Append(ctx context.Context, head Head, rec Record) (Head, error) {
 }
 
 func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
+	chain := rec.Environment + " " + rec.Secret
+	if known, ok := l.heads.Load(chain); ok && head.Date == "" {
+		head = known.(Head)
+	}
 	if head.Date == "" {
 		found, err := l.Find(ctx, rec.Environment, rec.Secret)
 		if err != nil {
@@ -77,6 +86,7 @@ func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
 		}
 		head = headOf(stored, head.Date)
 		if stored.ID == rec.ID {
+			l.heads.Store(chain, head)
 			return head, nil
 		}
 	}

@@ -119,7 +119,7 @@ func (s *ResolveTrigger) affected(ctx context.Context, r trigger.Resolution, now
 	}
 	secrets := slices.Sorted(maps.Keys(via))
 	for part := range slices.Chunk(secrets, chunk) {
-		contracts, err := s.Registry.FindAll(ctx, part)
+		contracts, err := s.contracts(ctx, r, part)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -140,6 +140,20 @@ func (s *ResolveTrigger) affected(ctx context.Context, r trigger.Resolution, now
 		spared = append(spared, no...)
 	}
 	return starts, spared, nil
+}
+
+// contracts reads the contracts of secrets. A containment of a few does not wait for that: AdmitRotation reads each contract
+// anyway, and skips there, on record, what rotate_on spares.
+func (s *ResolveTrigger) contracts(ctx context.Context, r trigger.Resolution, secrets []string) ([]contract.Contract, error) {
+	if r.Mode != trigger.Contain || len(secrets) > Inline {
+		return s.Registry.FindAll(ctx, secrets)
+	}
+	contracts := make([]contract.Contract, len(secrets))
+	for i, secret := range secrets {
+		environment, name, _ := strings.Cut(secret, "/")
+		contracts[i] = contract.Contract{Environment: environment, Name: name, RotateOn: []string{string(r.Trigger.Type)}}
+	}
+	return contracts, nil
 }
 
 // found asks the registry where each key leads, side by side, and gives for each secret the keys that led to it.
