@@ -26,13 +26,14 @@ func (p *Playground) Send(ctx context.Context, file string) error {
 	var e struct {
 		Source     string          `json:"source"`
 		DetailType string          `json:"detail-type"`
+		Resources  []string        `json:"resources"`
 		Detail     json.RawMessage `json:"detail"`
 	}
 	if err := json.Unmarshal(text, &e); err != nil {
 		return fmt.Errorf("%s is no event: %w", file, err)
 	}
 	out, err := eventbridge.NewFromConfig(p.AWS).PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{
-		{Source: &e.Source, DetailType: &e.DetailType, Detail: aws.String(string(e.Detail))}}})
+		{Source: &e.Source, DetailType: &e.DetailType, Resources: e.Resources, Detail: aws.String(string(e.Detail))}}})
 	if err == nil && out.FailedEntryCount > 0 {
 		err = fmt.Errorf("%s was refused: %s", file, aws.ToString(out.Entries[0].ErrorMessage))
 	}
