@@ -43,7 +43,7 @@ up: setup build-local synth-local build/mayfly ## Local stack, PostgreSQL and th
 
 .PHONY: test
 test: setup build-local synth-local lint-template lint-machines ## Every test, set-up included
-	go test ./...
+	go test -timeout 25m ./...
 
 .PHONY: lint
 lint: setup lint-template lint-machines ## gofmt, go vet, staticcheck, cfn-lint, asl-validator
