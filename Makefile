@@ -6,6 +6,7 @@ SHELL := /bin/bash -o pipefail
 CONTRACTS ?= contracts
 CDK_ARGS  ?=
 FUZZTIME  ?= 10s
+FLEET     ?= 10000
 BENCH_ARGS ?=
 
 TOOLS   := tools/node_modules/.bin
@@ -58,6 +59,10 @@ bench: setup build build-local synth-local ## Measure, and fail where a limit is
 .PHONY: fuzz
 fuzz: ## Every fuzz test for FUZZTIME (10s)
 	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: fleet
+fleet: setup build-local synth-local ## FLEET (10000) secrets resolve and start, each once, while functions are killed
+	MAYFLY_FLEET=$(FLEET) go test ./localstack/playground -run Fleet -v -timeout 60m
 
 .PHONY: build
 build: build/functions/.built build/functions/apply-contracts/contracts.json ## The functions for Lambda (linux/arm64) and the contracts

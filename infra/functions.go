@@ -16,7 +16,8 @@ type Functions struct {
 // Timeouts are two or three times the worst that a step waits for: a target's connect timeout, or for ConfirmAdoption
 // one round of watching. Memory is little, since a step waits more than it computes; those that derive a SCRAM verifier
 // or log in (4,096 rounds of HMAC on the client too) get the double share of CPU that comes with 256 MB. ResolveTrigger may
-// have to read and order fifty thousand contracts, and an incident waits for it.
+// have to read and order fifty thousand contracts while an incident waits: that took 100 MB and 0.9 s of a CPU, of which
+// 1,024 MB bring more than half.
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const (
 	short, long, watching, gathering = 15, 30, 60, 120 // seconds

@@ -67,7 +67,15 @@ func (r *Registry) batch(ctx context.Context, secrets []string) ([]contract.Cont
 	what := "read the contracts of " + secrets[0] + " and others"
 	found := make([]contract.Contract, 0, len(secrets))
 	pause := batchPause
-	for range batchTries {
+	for try := range batchTries {
+		if try > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil, unavailable(ctx.Err(), "%s", what)
+			}
+			pause = min(2*pause, longestPause)
+		}
 		out, err := r.DB.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{r.Contracts: ask}})
 		if err != nil {
 			return nil, unavailable(err, "%s", what)
@@ -85,12 +93,6 @@ func (r *Registry) batch(ctx context.Context, secrets []string) ([]contract.Cont
 		if ask.Keys = out.UnprocessedKeys[r.Contracts].Keys; len(ask.Keys) == 0 {
 			return found, nil
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, unavailable(ctx.Err(), "%s", what)
-		}
-		pause = min(2*pause, longestPause)
 	}
 	return nil, fault.New(fault.RegistryUnavailable, "%s: DynamoDB left %d of them unprocessed %d times", what, len(ask.Keys), batchTries)
 }
