@@ -149,6 +149,30 @@ func TestRememberedHeadsAreOnlyHints(t *testing.T) {
 }
 
 // A write whose answer was lost is found, not written again; a write that failed is.
+// A process that has slept, and a registry that was restored, know a head that is far from the end.
+func TestHeadsFarBehind(t *testing.T) {
+	b := start(t)
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	old, err := b.log.Append(t.Context(), audit.Head{}, record("first", at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, head := newLog(b.s3, io.Discard), old
+	for i := range 100 {
+		if head, err = others.Append(t.Context(), head, record(fmt.Sprint(i), at.Add(time.Hour*time.Duration(i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, known := range map[string]audit.Head{"remembered": {}, "restored": old} {
+		if _, err := b.log.Append(t.Context(), known, record(id, at.Add(200*time.Hour))); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	if ids, problems := b.verify(t); len(ids) != 103 || len(problems) > 0 {
+		t.Errorf("%d records, want 103; %v", len(ids), problems)
+	}
+}
+
 func TestLostAnswers(t *testing.T) {
 	for _, when := range []string{"before", "after"} {
 		for _, mode := range []string{"fail", "drop"} {

@@ -42,6 +42,11 @@ type Log struct {
 // How often an append moves on to a head that it did not know, before it gives up and lets the step be retried.
 const maxConflicts = 64
 
+// After so many, the head is not merely a few records old, as it is when others write at the same time: it is that of a
+// process that remembered it from long ago, or of a registry that was restored from a backup. Then the bucket is asked. A
+// record of rec's id in between is then not seen, and stands there twice.
+const farBehind = 8
+
 // Append writes rec behind head and returns the new head.
 //
 // The rule that makes a fork impossible: where record n+1 lies follows from record n alone, never from a clock. It is the
@@ -69,7 +74,16 @@ func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
 		}
 		head = found
 	}
-	for range maxConflicts {
+	for conflicts := range maxConflicts {
+		if conflicts == farBehind {
+			found, err := l.Find(ctx, rec.Environment, rec.Secret)
+			if err != nil {
+				return head, err
+			}
+			if found.Seq > head.Seq {
+				head = found
+			}
+		}
 		next := rec
 		switch date := dateOf(rec.Time); {
 		case head.Date == "":
