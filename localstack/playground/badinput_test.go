@@ -122,7 +122,7 @@ func TestBadInput(t *testing.T) {
 			}
 			execution := execute(t, p, playground.RotateMachine, c.input)
 			if got := end(t, p, execution); got != c.end {
-				t.Errorf("the run ended in %s, want %s", got, c.end)
+				t.Errorf("the run ended in %s, want %s%s", got, c.end, why(t, p, execution))
 			}
 			if !slices.ContainsFunc(records(t, p), func(r audit.Record) bool {
 				return r.ExecutionARN == execution && (r.ReasonCode == string(c.code) || c.code == "" && r.Outcome == audit.Rotated)
@@ -284,6 +284,17 @@ func end(t *testing.T, p *playground.Playground, execution string) (state string
 	return state
 }
 
+// why is what is on record of an execution, for the message of a test that fails.
+func why(t *testing.T, p *playground.Playground, execution string) (said string) {
+	t.Helper()
+	for _, r := range records(t, p) {
+		if r.ExecutionARN == execution {
+			said += fmt.Sprintf("\n%s, attempt %d, %s: %s %s %s", r.Step, r.Attempt, r.Event, r.Outcome, r.ReasonCode, r.Reason)
+		}
+	}
+	return said
+}
+
 // records reads every audit record in the bucket, chain by chain.
 func records(t *testing.T, p *playground.Playground) (all []audit.Record) {
 	t.Helper()
@@ -310,6 +321,8 @@ func clean(t *testing.T, p *playground.Playground) {
 // itself is lost on the way, so that the SDK makes it again afterwards.
 func during(t *testing.T, p *playground.Playground, w write, do func()) (clear func()) {
 	t.Helper()
+	// A function of an execution that was stopped may still be about to make a call that would pass for the awaited one.
+	waitFor(t, "the functions to be idle", func() bool { return p.Stack.Functions.Busy() == 0 })
 	p.Stack.Endpoint.Kill = func(stack.Identity) { do() }
 	return planned(t, p, stack.Fault{Function: w.function, Service: w.service, Operation: w.operation, Skip: w.nth, Mode: "kill"})
 }

@@ -53,7 +53,7 @@ func TestContainmentOvertakes(t *testing.T) {
 			// Behind its last look at the target the routine run has nothing more to do there, and ends as it would have.
 			got := end(t, p, routine)
 			if late := w.function == "mayfly-revoke-secret" || w.function == "mayfly-close-run"; got != "FailedClean" && !(late && got == "Rotated") {
-				t.Errorf("the routine run ended in %s, want FailedClean", got)
+				t.Errorf("the routine run ended in %s, want FailedClean%s", got, why(t, p, routine))
 			}
 			history := runs(t, p, orders)[:2]
 			for _, r := range history {

@@ -59,7 +59,7 @@ func TestRecovery(t *testing.T) {
 			clear := during(t, p, write{"mayfly-propagate-secret", "s3", "PutObject", 0}, func() { p.Proxy.Refuse(true) })
 			execution := execute(t, p, playground.RotateMachine, map[string]any{"secret": orders})
 			if got := end(t, p, execution); got != "FailedDirty" {
-				t.Errorf("the run ended in %s, want FailedDirty: nobody has seen the old credential refused", got)
+				t.Errorf("the run ended in %s, want FailedDirty: nobody has seen the old credential refused%s", got, why(t, p, execution))
 			}
 			clear()
 			p.Proxy.Refuse(false)
