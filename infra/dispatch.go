@@ -1,6 +1,8 @@
 package infra
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -15,11 +17,13 @@ import (
 const (
 	listPrefix   = "dispatch/" // lists of fleets: written by ResolveTrigger, read by mayfly-respond
 	resultPrefix = "results/"  // what became of each start: written by Step Functions
-	fleetMap     = "StartFleet"
+	// Which webhooks were taken in: written by ReceiveWebhook.
+	deliveryPrefix = "deliveries/"
+	fleetMap       = "StartFleet"
 )
 
-// Dispatch is where mayfly-respond keeps the lists of fleets, which are too long for its state. They name secrets and hold
-// no value.
+// Dispatch is where mayfly-respond keeps the lists of fleets, which are too long for its state, and where the webhook
+// receiver remembers what it took in. They name secrets and hold no value.
 type Dispatch struct {
 	constructs.Construct
 	Bucket awss3.Bucket
@@ -27,7 +31,8 @@ type Dispatch struct {
 }
 
 // NewDispatch makes the bucket. After a week a list is gone: what it named has been started long since, or is to be found
-// again by sending the event again.
+// again by sending the event again. A delivery is known for 90 days: as long as Step Functions knows the name of the execution
+// that it started.
 func NewDispatch(scope constructs.Construct, id string, key awskms.IKey) Dispatch {
 	d := Dispatch{Construct: constructs.NewConstruct(scope, &id), key: key}
 	stack := awscdk.Stack_Of(d.Construct)
@@ -40,14 +45,28 @@ func NewDispatch(scope constructs.Construct, id string, key awskms.IKey) Dispatc
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
 		EnforceSSL:        jsii.Bool(true),
 		MinimumTLSVersion: jsii.Number(1.2),
-		LifecycleRules: &[]*awss3.LifecycleRule{{
-			Id:                                  jsii.String("week"),
-			Expiration:                          awscdk.Duration_Days(jsii.Number(7)),
-			AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
-		}},
-		RemovalPolicy: awscdk.RemovalPolicy_DESTROY, // of no use without the stack; one that is not empty stays
+		LifecycleRules:    &[]*awss3.LifecycleRule{forget(listPrefix, 7), forget(resultPrefix, 7), forget(deliveryPrefix, 90)},
+		RemovalPolicy:     awscdk.RemovalPolicy_DESTROY, // of no use without the stack; one that is not empty stays
 	})
 	return d
+}
+
+// forget deletes what lies below a prefix after so many days.
+func forget(prefix string, days float64) *awss3.LifecycleRule {
+	return &awss3.LifecycleRule{
+		Id: jsii.String(strings.TrimSuffix(prefix, "/")), Prefix: &prefix,
+		Expiration:                          awscdk.Duration_Days(&days),
+		AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(1)),
+	}
+}
+
+// GrantRemember lets a function write which webhooks it took in and look whether it knows one; who may append to the audit
+// may use the key that both buckets are encrypted with. It may not list the bucket, which no condition would confine to a
+// prefix where S3 asks whether to tell that an object is missing.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+func (d Dispatch) GrantRemember(f *Function) {
+	f.Set(env.DispatchBucket, d.Bucket.BucketName())
+	f.Allow("RememberDelivery", []string{"s3:GetObject", "s3:PutObject"}, d.Bucket.ArnForObjects(jsii.String(deliveryPrefix+"*")))
 }
 
 // GrantKeep lets a function write the list of a fleet, and read the one that it wrote before.

@@ -16,7 +16,9 @@ func TestDispatchBucket(t *testing.T) {
 	for property, want := range map[string]string{
 		"BucketEncryption": `{"ServerSideEncryptionConfiguration":[{"BucketKeyEnabled":true,"ServerSideEncryptionByDefault":` +
 			`{"KMSMasterKeyID":"arn:aws:kms:us-east-1:000000000000:key/mayfly","SSEAlgorithm":"aws:kms"}}]}`,
-		"LifecycleConfiguration": `{"Rules":[{"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1},"ExpirationInDays":7,"Id":"week","Status":"Enabled"}]}`,
+		"LifecycleConfiguration": `{"Rules":[{"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1},"ExpirationInDays":7,"Id":"dispatch","Prefix":"dispatch/","Status":"Enabled"},` +
+			`{"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1},"ExpirationInDays":7,"Id":"results","Prefix":"results/","Status":"Enabled"},` +
+			`{"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":1},"ExpirationInDays":90,"Id":"deliveries","Prefix":"deliveries/","Status":"Enabled"}]}`,
 		"PublicAccessBlockConfiguration": `{"BlockPublicAcls":true,"BlockPublicPolicy":true,"IgnorePublicAcls":true,` +
 			`"RestrictPublicBuckets":true}`,
 		"OwnershipControls": `{"Rules":[{"ObjectOwnership":"BucketOwnerEnforced"}]}`,

@@ -58,8 +58,7 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		"admit-rotation":  {table, history},
 		"finish-secret":   {table},
 		"close-run":       {table, history},
-		"receive-webhook": {table, history, "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly",
-			"MAYFLY_FINGERPRINT_KEY=arn:aws:kms:us-east-1:000000000000:key/mayflyGENERATE_VERIFY_MAC"},
+		"receive-webhook": {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly"},
 		"apply-contracts": {table, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
 	}
 	for name := range permissions {

@@ -23,6 +23,8 @@ var accepted = []struct{ rule, path, why string }{
 		"Its lists are scratch of a week's life; access logs would outlive them, in a bucket that nobody else needs."},
 	{"AwsSolutions-IAM5[Resource::<DispatchBucket.Arn>/dispatch/*]", `(Functions/ResolveTrigger/Role|Machines/RespondRole)/DefaultPolicy/Resource`,
 		"Lists lie below dispatch/, each under the name of an execution."},
+	{"AwsSolutions-IAM5[Resource::<DispatchBucket.Arn>/deliveries/*]", `Webhook/ReceiveWebhook/Role/DefaultPolicy/Resource`,
+		"Deliveries lie below deliveries/, each under the hash of its id."},
 	{"AwsSolutions-IAM5[Resource::<DispatchBucket.Arn>/results/*]", `Machines/RespondRole/DefaultPolicy/Resource`,
 		"Results lie below results/, each under the name of an execution."},
 	{"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:mayfly-respond/StartFleet:*]",

@@ -66,12 +66,11 @@ var permissions = map[string][]string{
 		"secretsmanager:UpdateSecretVersionStage on " + secrets,
 	},
 	"receive-webhook": {
-		"dynamodb:GetItem dynamodb:PutItem on " + runs + ` if {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["delivery#*"]}}`,
-		"dynamodb:Query on " + contracts + "/index/lookup",
 		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.webhook"}}`,
-		"kms:GenerateMac on kms:key/mayflyGENERATE_VERIFY_MAC",
+		"s3:GetObject s3:PutObject on " + fleets + "/deliveries/*",
 		"secretsmanager:GetSecretValue on secretsmanager:secret:prod/webhook-github-?????? secretsmanager:secret:prod/webhook-pagerduty-??????" +
-			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????",
+			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????" +
+			" secretsmanager:secret:prod/webhook-fingerprint-??????",
 	},
 	"apply-contracts": {
 		"dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + indexed,

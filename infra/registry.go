@@ -56,10 +56,6 @@ func NewRegistry(scope constructs.Construct, id string, key awskms.IKey, deletio
 		PartitionKey:   attribute("execution", awsdynamodb.AttributeType_STRING),
 		ProjectionType: awsdynamodb.ProjectionType_ALL,
 	})
-	// What webhooks delivered is remembered in items of their own, and goes by itself. Runs stay.
-	r.Runs.Node().DefaultChild().(awsdynamodb.CfnTable).SetTimeToLiveSpecification(&awsdynamodb.CfnTable_TimeToLiveSpecificationProperty{
-		AttributeName: jsii.String("expires"), Enabled: jsii.Bool(true),
-	})
 	return r
 }
 

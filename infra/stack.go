@@ -21,11 +21,11 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	if err != nil {
 		return nil, err
 	}
-	webhook, err := NewWebhook(stack, "Webhook", s, registry, audit)
+	dispatch := NewDispatch(stack, "Dispatch", encryption.Key)
+	webhook, err := NewWebhook(stack, "Webhook", s, dispatch, audit)
 	if err != nil {
 		return nil, err
 	}
-	dispatch := NewDispatch(stack, "Dispatch", encryption.Key)
 	dispatch.GrantFleet(machines.Respond)
 	dispatch.GrantKeep(functions.ResolveTrigger)
 	functions.Permit(registry, authority, audit, machines)

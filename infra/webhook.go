@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -22,8 +21,9 @@ const (
 	webhookProcesses = 10
 )
 
-// webhookKeys are the routes whose senders share a signing key with Mayfly: secret <environment>/webhook-<route>.
-var webhookKeys = []string{"github", "pagerduty", "siem", "provider"}
+// webhookKeys are the routes whose senders share a signing key with Mayfly, secret <environment>/webhook-<route>, and the
+// key that the fingerprints of leaked tokens are made with.
+var webhookKeys = []string{"github", "pagerduty", "siem", "provider", "fingerprint"}
 
 // Webhook is the way in for what happens outside AWS: a URL that anybody can reach, the function behind it, the bus that
 // the function puts small checked events on, and the rule that answers them.
@@ -32,11 +32,10 @@ type Webhook struct {
 	Function *Function
 	Bus      awsevents.EventBus
 	URL      awslambda.FunctionUrl
-	tokens   awskms.Key // under which leaked tokens get their fingerprint
 }
 
 // NewWebhook makes the receiver. An error says that its function is not built.
-func NewWebhook(scope constructs.Construct, id string, s Settings, registry Registry, audit Audit) (Webhook, error) {
+func NewWebhook(scope constructs.Construct, id string, s Settings, dispatch Dispatch, audit Audit) (Webhook, error) {
 	w := Webhook{Construct: constructs.NewConstruct(scope, &id)}
 	var err error
 	w.Function, err = NewFunction(w.Construct, s.Functions, audit.Log,
@@ -48,20 +47,10 @@ func NewWebhook(scope constructs.Construct, id string, s Settings, registry Regi
 	w.Bus = awsevents.NewEventBus(w.Construct, jsii.String("Bus"), &awsevents.EventBusProps{
 		EventBusName: jsii.String(busName), Description: jsii.String("What webhooks said, once their signature was checked"),
 	})
-	// A key for MACs cannot rotate by itself, and must not: fingerprints made before would match nothing any more.
-	w.tokens = awskms.NewKey(w.Construct, jsii.String("Tokens"), &awskms.KeyProps{
-		Description:   jsii.String("Mayfly: fingerprints of tokens"),
-		KeySpec:       awskms.KeySpec_HMAC_256,
-		KeyUsage:      awskms.KeyUsage_GENERATE_VERIFY_MAC,
-		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
-	})
 	audit.GrantAppend(w.Function)
-	w.grantFind(registry)
-	w.grantRemember(registry)
+	dispatch.GrantRemember(w.Function)
 	w.grantKeys(s.Environment)
 	w.grantPut()
-	w.Function.Set(env.FingerprintKey, w.tokens.KeyArn())
-	w.Function.Allow("FingerprintToken", []string{"kms:GenerateMac"}, w.tokens.KeyArn())
 	if s.GitHubKeys != "" {
 		w.Function.Set(env.GitHubKeys, &s.GitHubKeys)
 	}
@@ -79,7 +68,7 @@ func (w *Webhook) open() {
 	})
 }
 
-// grantKeys lets the function read the signing keys of its routes, and no other value.
+// grantKeys lets the function read the keys of its routes and of fingerprints, and no other value.
 func (w Webhook) grantKeys(environment string) {
 	var keys []*string
 	for _, route := range webhookKeys {
@@ -133,20 +122,6 @@ func (w Webhook) Watch(alarms Alarms) {
 			}),
 			periods: 1, atLeast: 100,
 		})
-}
-
-// grantFind lets the function look up whose a token is.
-func (w Webhook) grantFind(registry Registry) {
-	w.Function.Set(env.ContractsTable, registry.Contracts.TableName())
-	w.Function.Allow("FindOwner", []string{"dynamodb:Query"}, index(registry.Contracts, "lookup"))
-}
-
-// grantRemember lets the function keep the ids of deliveries in the table of runs, and see and touch no run there.
-// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
-func (w Webhook) grantRemember(registry Registry) {
-	w.Function.Set(env.RunsTable, registry.Runs.TableName())
-	w.Function.AllowIf("RememberDelivery", []string{"dynamodb:GetItem", "dynamodb:PutItem"},
-		map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []string{"delivery#*"}}}, registry.Runs.TableArn())
 }
 
 // AllowIf adds one statement that holds under conditions.

@@ -59,24 +59,6 @@ func TestWebhookRuleAnswersOnTheBus(t *testing.T) {
 	}
 }
 
-// Fingerprints made with one key match nothing under another.
-func TestTokenKeyStays(t *testing.T) {
-	key := synthesized().the(t, "AWS::KMS::Key", "KeyUsage", "GENERATE_VERIFY_MAC")
-	if key.Properties["KeySpec"] != "HMAC_256" || key.DeletionPolicy != "Retain" || key.UpdateReplacePolicy != "Retain" {
-		t.Errorf("key %v, on deletion %q", key.Properties, key.DeletionPolicy)
-	}
-}
-
-func TestDeliveriesAreForgotten(t *testing.T) {
-	made := synthesized()
-	for name, table := range made.all("AWS::DynamoDB::Table", "TableName") {
-		want := map[string]string{"mayfly-runs": `{"AttributeName":"expires","Enabled":true}`, "mayfly-contracts": "null"}[name]
-		if got := made.text(table.Properties["TimeToLiveSpecification"]); got != want {
-			t.Errorf("%s: TTL %s, want %s", name, got, want)
-		}
-	}
-}
-
 func TestGitHubKeysComeFromAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys.json")
 	if err := os.WriteFile(file, []byte("{\n  \"public_keys\": []\n}\n"), 0o600); err != nil {

@@ -3,20 +3,17 @@
 package main
 
 import (
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/function"
-	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/webhook"
 )
 
 func main() {
 	cfg := function.Config()
-	db := dynamodb.NewFromConfig(cfg)
 	keys, err := webhook.ParsePublicKeys(env.May(env.GitHubKeys))
 	if err != nil {
 		panic(err)
@@ -24,13 +21,9 @@ func main() {
 	receiver := &webhook.Receiver{
 		Keys:   &webhook.Keys{Secrets: secretsmanager.NewFromConfig(cfg), Environment: env.Must(env.Environment)},
 		GitHub: keys,
-		Memory: &webhook.Deliveries{DB: db, Table: env.Must(env.RunsTable)},
+		Memory: &webhook.Deliveries{S3: s3.NewFromConfig(cfg), Bucket: env.Must(env.DispatchBucket)},
 		Bus:    &webhook.EventBus{Events: eventbridge.NewFromConfig(cfg), Name: env.Must(env.Bus)},
-		Tokens: &webhook.Fingerprints{
-			KMS: kms.NewFromConfig(cfg), KeyID: env.Must(env.FingerprintKey),
-			Registry: &dynamo.Registry{DB: db, Contracts: env.Must(env.ContractsTable)},
-		},
-		Log: function.AuditLog(cfg),
+		Log:    function.AuditLog(cfg),
 	}
 	function.Start(receiver.Handle)
 }

@@ -14,13 +14,12 @@ const (
 	RunsTable      = "MAYFLY_RUNS_TABLE"      // name of the DynamoDB table with the run history
 	Account        = "MAYFLY_ACCOUNT"         // AWS account id, for audit records
 	AuditBucket    = "MAYFLY_AUDIT_BUCKET"    // name of the Object Lock bucket
-	DispatchBucket = "MAYFLY_DISPATCH_BUCKET" // name of the bucket with the lists of fleets
+	DispatchBucket = "MAYFLY_DISPATCH_BUCKET" // name of the bucket with the lists of fleets and the deliveries of webhooks
 	RetentionDays  = "MAYFLY_RETENTION_DAYS"  // days that an audit record is locked
 	ContractsFile  = "MAYFLY_CONTRACTS_FILE"  // path of the compiled contracts beside the function's binary
 	ContractCommit = "MAYFLY_CONTRACT_COMMIT" // Git commit of the contracts in force, as far as known
 	Environment    = "MAYFLY_ENVIRONMENT"     // environment that Mayfly's own secrets are in, such as prod
 	Bus            = "MAYFLY_BUS"             // name of the event bus that webhooks are put on
-	FingerprintKey = "MAYFLY_FINGERPRINT_KEY" // ARN of the KMS key under which tokens get their fingerprint
 	GitHubKeys     = "MAYFLY_GITHUB_KEYS"     // GitHub's public keys for secret scanning, as GitHub publishes them; may be missing
 )
 

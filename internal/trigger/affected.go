@@ -133,6 +133,8 @@ func because(key string) string {
 		return "it is due"
 	case "secret":
 		return "it was named"
+	case "fingerprint":
+		return "its value has the fingerprint " + name
 	case "role":
 		return "a service reads it with role " + name
 	case "dbuser":

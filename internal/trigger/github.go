@@ -172,32 +172,39 @@ func (d GitHubDeployment) Resolution() (Resolution, error) {
 	return r, err
 }
 
-// SecretScanning says that a value that Mayfly keeps was found in a place where it does not belong. The token itself ends
-// with the receiver, which knows it by its keyed fingerprint: nothing here leads back to it.
+// MaxFingerprints is how many leaked tokens one event may bring.
+const MaxFingerprints = 100
+
+// SecretScanning says that tokens, of which some may be values that Mayfly keeps, were found in a place where they do not
+// belong. The tokens themselves end with the receiver: a fingerprint is made with a key of Mayfly's own, and leads to a
+// secret through the registry alone.
 type SecretScanning struct {
-	ID       string `json:"id"`                 // of the alert or delivery
-	Secret   string `json:"secret"`             // whose value it is, <environment>/<name>; "" for a token that Mayfly does not keep
-	Kind     string `json:"kind,omitempty"`     // GitHub's name for this type of token
-	Where    string `json:"where,omitempty"`    // content, commit, issue_body, …
-	Location string `json:"location,omitempty"` // URL of the place, without query
+	ID           string   `json:"id"`                 // the same whenever the same tokens are found
+	Fingerprints []string `json:"fingerprints"`       // 64 hex digits each, 1 to MaxFingerprints of them
+	Kind         string   `json:"kind,omitempty"`     // GitHub's name for this type of token
+	Where        string   `json:"where,omitempty"`    // content, commit, issue_body, …
+	Location     string   `json:"location,omitempty"` // URL of the place, without query
 }
 
 // DetailType is TypeSecretScanning.
 func (SecretScanning) DetailType() string { return TypeSecretScanning }
 
-// Resolution contains the secret: what is in the open is in wrong hands.
+// Resolution contains the secrets whose values were found, if any: what is in the open is in wrong hands.
 func (s SecretScanning) Resolution() (Resolution, error) {
-	if s.ID == "" {
-		return Resolution{}, fault.New(fault.InputMalformed, "the alert lacks its id")
+	if s.ID == "" || len(s.Fingerprints) == 0 || len(s.Fingerprints) > MaxFingerprints {
+		return Resolution{}, fault.New(fault.InputMalformed, "the alert lacks its id, or has not 1 to %d fingerprints", MaxFingerprints)
 	}
 	t := Trigger{Type: Incident, ID: identity(s.ID), Source: "github", Severity: exposed, Reason: "GitHub found the value in the open"}
 	if s.Location != "" {
 		at, _, _ := strings.Cut(s.Location, "?")
 		t.Reason += " at " + clip(at, 300)
 	}
-	if s.Secret == "" {
-		t.Reason = ""
-		return ignore(t, "the token that was found is none that Mayfly keeps"), nil
+	keys := make([]string, len(s.Fingerprints))
+	for i, print := range s.Fingerprints {
+		if len(print) != 64 || strings.Trim(print, "0123456789abcdef") != "" {
+			return Resolution{}, fault.New(fault.InputMalformed, "fingerprint %d of the alert has not 64 hex digits", i)
+		}
+		keys[i] = "fingerprint:" + print
 	}
-	return Named{Secrets: []string{s.Secret}}.affecting(t)
+	return found(t, keys...)
 }

@@ -139,6 +139,7 @@ func TestAlertsAndProviders(t *testing.T) {
 	siem := func(members string) string {
 		return event(trigger.WebhookSource, trigger.TypeSIEMAlert, `{"id":"a","system":"s","severity":8,`+members+`}`)
 	}
+	print := strings.Repeat("0a", 32)
 	many := make([]string, trigger.MaxNamed+1)
 	for i := range many {
 		many[i] = fmt.Sprintf(`"prod/x%d"`, i)
@@ -155,9 +156,13 @@ func TestAlertsAndProviders(t *testing.T) {
 		{"severity 11", strings.Replace(siem(`"secrets":["prod/a"]`), "8", "11", 1), "InputMalformed"},
 		{"provider", event(trigger.WebhookSource, trigger.TypeProviderChange, `{"id":"c","provider":"p","change":"x","secrets":["prod/a"]}`), "upstream routine secret:prod/a"},
 		{"provider, nothing", event(trigger.WebhookSource, trigger.TypeProviderChange, `{"id":"c","provider":"p"}`), "ignored: names no secret"},
-		{"found token", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","secret":"prod/a"}`), "incident contain secret:prod/a"},
-		{"found token of nobody", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","secret":""}`), "ignored: none that Mayfly keeps"},
-		{"found token with itself", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","secret":"prod/a","token":"hunter2"}`), "InputMalformed"},
+		{"found token", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","fingerprints":["`+print+`"]}`), "incident contain fingerprint:" + print},
+		{"no found token", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","fingerprints":[]}`), "InputMalformed"},
+		{"found token without id", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"fingerprints":["`+print+`"]}`), "InputMalformed"},
+		{"found token in the clear", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","fingerprints":["hunter2"]}`), "InputMalformed"},
+		{"found token of other digits", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","fingerprints":["`+strings.ToUpper(print)+`"]}`), "InputMalformed"},
+		{"too many found tokens", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","fingerprints":["`+print+strings.Repeat(`","`+print, trigger.MaxFingerprints)+`"]}`), "InputMalformed"},
+		{"found token with itself", event(trigger.WebhookSource, trigger.TypeSecretScanning, `{"id":"s","fingerprints":["`+print+`"],"token":"hunter2"}`), "InputMalformed"},
 		{"unknown kind", event(trigger.WebhookSource, "GitHub star", `{}`), "ignored: no events of this detail-type"},
 	})
 	for _, body := range []string{``, `{`, `{} {}`, `[]`, `{"token":"hunter2"}`, `{"id":"` + strings.Repeat("x", trigger.MaxEvent) + `"}`} {

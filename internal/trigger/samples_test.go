@@ -63,7 +63,7 @@ func wants() map[string]want {
 		"pagerduty-availability.json":                             {trigger.Incident, trigger.None, "", "names no secret"},
 		"webhook-pagerduty.json":                                  {trigger.Incident, trigger.Routine, payments, ""},
 		"webhook-siem-alert.json":                                 {trigger.Incident, trigger.Contain, orders + " " + payments, ""},
-		"webhook-secret-scanning.json":                            {trigger.Incident, trigger.Contain, payments, ""},
+		"webhook-secret-scanning.json":                            {trigger.Incident, trigger.Contain, "", ""}, // of whom, only the registry knows
 		"github-secret-scanning-partner.json":                     {"", trigger.None, "", "receiver alone"},
 		"health-aws-risk-credentials-exposed.json":                {trigger.Incident, trigger.Contain, payments, ""},
 		"guardduty-finding-instance-credential-exfiltration.json": {trigger.Incident, trigger.Routine, "", ""}, // of another service

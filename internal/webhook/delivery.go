@@ -1,15 +1,16 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
-	"slices"
-	"strconv"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 )
@@ -21,82 +22,84 @@ type Delivery struct {
 	At     time.Time
 }
 
-// Deliveries is the Memory in the runs table: one item per id, with key ("delivery#<id>", "delivery"). No secret is called
-// that way, and the receiver may touch no other items (infra: dynamodb:LeadingKeys).
-type Deliveries struct {
-	DB    DynamoDB
-	Table string
-}
-
-// DynamoDB is what Deliveries needs of the service. A transaction is durable, or without effect, once it returns.
-type DynamoDB interface {
-	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
-	TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
-}
-
-// KeyPrefix begins the partition key of every delivery in the runs table.
-const KeyPrefix = "delivery#"
-
-// remembered is how long a delivery is known: as long as Step Functions keeps the name of an execution from being used
-// again, so that a replay that is older starts nothing but a rotation nobody needed.
+// Deliveries is the Memory in a bucket: one object per id, deliveries/<id>, which the bucket's lifecycle deletes after 90
+// days: as long as Step Functions keeps the name of an execution from being used again, so that a replay that is older
+// starts nothing but a rotation nobody needed.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
-const remembered = 90 * 24 * time.Hour
+type Deliveries struct {
+	S3     S3
+	Bucket string
+}
 
-// Seen implements Memory.
+// S3 is what Deliveries needs of the service. An object is durable once its put returns, and whoever looks afterwards sees
+// it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+type S3 interface {
+	HeadObject(ctx context.Context, in *s3.HeadObjectInput, opts ...func(*s3.Options)) (*s3.HeadObjectOutput, error)
+	PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+}
+
+// KeyPrefix begins the key of every delivery; the receiver may touch no other objects of the bucket.
+const KeyPrefix = "deliveries/"
+
+// Seen implements Memory. S3 answers 403 for an object that is not there to who may not list the bucket, as the receiver
+// may not: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html. Where the permission itself is missing,
+// Remember fails as well.
 func (d *Deliveries) Seen(ctx context.Context, ids []string) (bool, error) {
 	for _, id := range ids {
-		out, err := d.DB.GetItem(ctx, &dynamodb.GetItemInput{
-			TableName: &d.Table, Key: deliveryKey(id), ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("secret"),
-		})
-		if err != nil {
-			return false, fault.Wrap(err, fault.RegistryUnavailable, "look whether a delivery is known")
-		}
-		if out.Item != nil {
+		_, err := d.S3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &d.Bucket, Key: aws.String(KeyPrefix + id)})
+		switch status(err) {
+		case http.StatusOK:
 			return true, nil
+		case http.StatusNotFound, http.StatusForbidden:
+		default:
+			return false, fault.Wrap(err, fault.RegistryUnavailable, "look whether a delivery is known")
 		}
 	}
 	return false, nil
 }
 
-// Remember implements Memory. DynamoDB deletes an item some time after the moment in "expires":
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+// Remember implements Memory. An id that is there already makes the delivery a replay, and the ids after it are not kept.
 func (d *Deliveries) Remember(ctx context.Context, delivery Delivery) (first bool, err error) {
-	in := &dynamodb.TransactWriteItemsInput{}
+	body, err := json.Marshal(map[string]string{"source": delivery.Source, "received": delivery.At.UTC().Format(time.RFC3339)})
+	if err != nil {
+		return false, fault.Wrap(err, fault.Internal, "write a delivery")
+	}
 	for _, id := range delivery.IDs {
-		item := deliveryKey(id)
-		item["source"] = &types.AttributeValueMemberS{Value: delivery.Source}
-		item["received"] = &types.AttributeValueMemberS{Value: delivery.At.UTC().Format(time.RFC3339)}
-		item["expires"] = &types.AttributeValueMemberN{Value: strconv.FormatInt(delivery.At.Add(remembered).Unix(), 10)}
-		in.TransactItems = append(in.TransactItems, types.TransactWriteItem{Put: &types.Put{
-			TableName: &d.Table, Item: item, ConditionExpression: aws.String("attribute_not_exists(secret)"),
-		}})
-	}
-	// A twin that is being remembered at the same moment is a conflict, which only the next attempt can tell from a replay.
-	for range attempts {
-		_, err = d.DB.TransactWriteItems(ctx, in)
-		if cancelledFor(err, "ConditionalCheckFailed") {
-			return false, nil
-		}
-		if !cancelledFor(err, "TransactionConflict") {
-			break
+		if first, err = d.put(ctx, KeyPrefix+id, body); err != nil || !first {
+			return false, fault.Wrap(err, fault.RegistryUnavailable, "remember a delivery")
 		}
 	}
-	return err == nil, fault.Wrap(err, fault.RegistryUnavailable, "remember a delivery")
+	return true, nil
 }
 
 const attempts = 5
 
-// cancelledFor says whether a transaction was cancelled for a reason.
-// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
-func cancelledFor(err error, reason string) bool {
-	var cancelled *types.TransactionCanceledException
-	return errors.As(err, &cancelled) && slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool {
-		return aws.ToString(r.Code) == reason
-	})
+// put writes an object that is not there yet. A twin that is being written at the same moment is a conflict, which only the
+// next attempt can tell from a replay.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+func (d *Deliveries) put(ctx context.Context, key string, body []byte) (first bool, err error) {
+	for range attempts {
+		_, err = d.S3.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &d.Bucket, Key: &key, Body: bytes.NewReader(body), ContentType: aws.String("application/json"), IfNoneMatch: aws.String("*"),
+		})
+		switch status(err) {
+		case http.StatusPreconditionFailed:
+			return false, nil
+		case http.StatusConflict:
+		default:
+			return err == nil, err
+		}
+	}
+	return false, err
 }
 
-func deliveryKey(id string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{
-		"secret": &types.AttributeValueMemberS{Value: KeyPrefix + id}, "run": &types.AttributeValueMemberS{Value: "delivery"},
+// status is what S3 answered with, 0 if it did not.
+func status(err error) int {
+	if err == nil {
+		return http.StatusOK
 	}
+	if refused, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		return refused.HTTPStatusCode()
+	}
+	return 0
 }

@@ -38,9 +38,6 @@ func (s *still) Put(_ context.Context, _ *webhook.Request, es []trigger.Normalis
 }
 func (*still) Seen(context.Context, []string) (bool, error)             { return false, nil }
 func (*still) Remember(context.Context, webhook.Delivery) (bool, error) { return true, nil }
-func (*still) Owner(_ context.Context, t string) (webhook.Owner, error) {
-	return webhook.Owner{Secret: "prod/x", ID: "leak"}, nil
-}
 func (*still) Append(_ context.Context, h audit.Head, _ audit.Record) (audit.Head, error) {
 	return h, nil
 }
@@ -49,7 +46,7 @@ func (*still) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInpu
 }
 
 func (s *still) receiver() *webhook.Receiver {
-	return &webhook.Receiver{Keys: &webhook.Keys{Secrets: s, Environment: "prod"}, Memory: s, Bus: s, Tokens: s, Log: s}
+	return &webhook.Receiver{Keys: &webhook.Keys{Secrets: s, Environment: "prod"}, Memory: s, Bus: s, Log: s}
 }
 
 func event(path, body string, headers map[string]string) events.LambdaFunctionURLRequest {

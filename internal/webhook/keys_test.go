@@ -6,18 +6,18 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/google/go-cmp/cmp"
 
+	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/internal/webhook"
-	localkms "github.com/mayfly-secrets/mayfly/localstack/kms"
-	"github.com/mayfly-secrets/mayfly/localstack/stack"
-	"github.com/mayfly-secrets/mayfly/localstack/stacktest"
 )
 
 // alertBy is an alert with an id of its own, signed with a key.
@@ -108,39 +108,81 @@ func TestPublicKeys(t *testing.T) {
 	}
 }
 
-type index map[string]string
-
-func (x index) Lookup(_ context.Context, keys []string) ([]string, error) {
-	if s, ok := x[keys[0]]; ok {
-		return []string{s}, nil
+// The key of fingerprints is its current version alone, and a list of leaks waits for it at GitHub.
+func TestFingerprintsAreMadeWithTheCurrentKey(t *testing.T) {
+	b := start(t)
+	leaked := func() (prints []string) {
+		t.Helper()
+		b.put = nil
+		r := b.signed("github-secret-scanning")
+		if status, said := b.send(r); status != 202 || len(b.put) == 0 {
+			t.Fatalf("%d %s", status, said)
+		}
+		for _, n := range b.put {
+			prints = append(prints, n.(trigger.SecretScanning).Fingerprints...)
+		}
+		b.receiver.Memory = forgetful{}
+		return prints
 	}
-	return nil, nil
-}
-
-func TestFingerprints(t *testing.T) {
-	service := localkms.New(stack.NewClock())
-	made, err := service.Resources()["AWS::KMS::Key"](t.Context(), stack.Resource{LogicalID: "K", Type: "AWS::KMS::Key",
-		Properties: []byte(`{"KeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC","KeyPolicy":{"Version":"2012-10-17","Statement":[]}}`)})
-	if err != nil {
+	want := func(key string) []string {
+		return []string{webhook.Fingerprint([]byte(key), "live-token-of-orders"), webhook.Fingerprint([]byte(key), "unknown")}
+	}
+	if diff := cmp.Diff(want(key), leaked()); diff != "" {
+		t.Error(diff)
+	}
+	const fresh = "a key that was rotated in just now, of 43 chars"
+	if _, err := b.sm.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String("prod/webhook-fingerprint"), SecretString: aws.String(fresh)}); err != nil {
 		t.Fatal(err)
 	}
-	f := &webhook.Fingerprints{KMS: kms.NewFromConfig(stacktest.Serve(t, service)), KeyID: made.Att["Arn"], Registry: index{}}
-	lookup, err := f.Key(t.Context(), "live-token")
-	if err != nil || len(lookup) != len("fingerprint:")+64 || strings.Contains(lookup, "live-token") {
-		t.Fatalf("lookup key %q, %v", lookup, err)
+	b.now = b.now.Add(time.Minute)
+	if diff := cmp.Diff(want(fresh), leaked()); diff != "" {
+		t.Error(diff)
 	}
-	if o, err := f.Owner(t.Context(), "live-token"); err != nil || o != (webhook.Owner{}) {
-		t.Errorf("a token of nobody's: %+v, %v", o, err)
+	if _, err := b.sm.DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: aws.String("prod/webhook-fingerprint"), ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
 	}
-	f.Registry = index{lookup: "prod/orders-db"}
-	first, err := f.Owner(t.Context(), "live-token")
-	if err != nil || first.Secret != "prod/orders-db" || strings.Contains(first.ID, strings.TrimPrefix(lookup, "fingerprint:")) {
-		t.Errorf("owner %+v, %v", first, err)
+	b.now, b.put = b.now.Add(time.Minute), nil
+	if status, said := b.send(b.signed("github-secret-scanning")); status != 502 || !strings.Contains(said, "prod/webhook-fingerprint") || len(b.put) != 0 {
+		t.Errorf("without a key: %d %s, %v on the bus", status, said, b.put)
 	}
-	if again, _ := f.Owner(t.Context(), "live-token"); again != first {
-		t.Errorf("the same token is %+v, then %+v", first, again)
+}
+
+// forgetful takes every delivery for the first.
+type forgetful struct{}
+
+func (forgetful) Seen(context.Context, []string) (bool, error)             { return false, nil }
+func (forgetful) Remember(context.Context, webhook.Delivery) (bool, error) { return true, nil }
+
+// A fingerprint is what its documentation says, as whoever indexes values has to make it.
+func TestFingerprint(t *testing.T) {
+	sum := sha256.Sum256([]byte("live-token"))
+	if got, want := webhook.Fingerprint([]byte(key), "live-token"), mac(key, string(sum[:])); got != want {
+		t.Errorf("fingerprint %s, want %s", got, want)
 	}
-	if other, _ := f.Owner(t.Context(), "another"); other.Secret != "" {
-		t.Errorf("another token has owner %+v", other)
+}
+
+// More tokens than fit in one event go in several; the same token twice in a place is one.
+func TestManyLeaks(t *testing.T) {
+	b := start(t)
+	var list []string
+	for i := range trigger.MaxFingerprints + 1 {
+		list = append(list, fmt.Sprintf(`{"token":"token-%d"},{"token":"token-%d"}`, i, i))
+	}
+	if status, said := b.send(b.scanned("[" + strings.Join(list, ",") + "]")); status != 202 || len(b.put) != 2 {
+		t.Fatalf("%d %s, %d events", status, said, len(b.put))
+	}
+	ids, prints := map[string]bool{}, map[string]bool{}
+	for _, n := range b.put {
+		e := n.(trigger.SecretScanning)
+		ids[e.ID] = true
+		for _, p := range e.Fingerprints {
+			prints[p] = true
+		}
+		if _, err := e.Resolution(); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(ids) != 2 || len(prints) != trigger.MaxFingerprints+1 {
+		t.Errorf("%d ids, %d fingerprints", len(ids), len(prints))
 	}
 }

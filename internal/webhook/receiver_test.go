@@ -21,21 +21,20 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/internal/webhook"
-	dynamo "github.com/mayfly-secrets/mayfly/localstack/dynamodb"
+	local "github.com/mayfly-secrets/mayfly/localstack/s3"
 	secrets "github.com/mayfly-secrets/mayfly/localstack/secretsmanager"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/stacktest"
 )
 
-// bench is a receiver on real services: Secrets Manager and DynamoDB of the local stack. Bus and audit are lists, and the
-// owner of a token is in a map, so that a test can look.
+// bench is a receiver on real services: Secrets Manager and S3 of the local stack. Bus and audit are lists, so that a test
+// can look.
 type bench struct {
 	*testing.T
 	receiver *webhook.Receiver
@@ -47,7 +46,6 @@ type bench struct {
 	mu      sync.Mutex
 	put     []trigger.Normalised
 	records []audit.Record
-	owners  map[string]webhook.Owner
 	busDown bool
 }
 
@@ -68,26 +66,20 @@ func (b *bench) Append(_ context.Context, head audit.Head, rec audit.Record) (au
 	return head, nil
 }
 
-func (b *bench) Owner(_ context.Context, token string) (webhook.Owner, error) {
-	return b.owners[token], nil
-}
-
 const key = "It's a Secret to Everybody"
 
 func start(t *testing.T) *bench {
 	t.Helper()
 	stacktest.Local(t)
 	clock := stack.NewClock()
-	tables := dynamo.New(clock)
-	b := &bench{T: t, now: time.Date(2026, 3, 2, 10, 11, 12, 0, time.UTC), owners: map[string]webhook.Owner{}}
-	b.server = stacktest.Start(t, clock, secrets.New(clock), tables)
+	buckets := local.New(clock)
+	b := &bench{T: t, now: time.Date(2026, 3, 2, 10, 11, 12, 0, time.UTC)}
+	b.server = stacktest.Start(t, clock, secrets.New(clock), buckets)
 	b.sm = secretsmanager.NewFromConfig(b.server.Config)
-	if _, err := tables.Resources()["AWS::DynamoDB::Table"](t.Context(), stack.Resource{LogicalID: "Runs", Type: "AWS::DynamoDB::Table", Properties: json.RawMessage(
-		`{"TableName":"mayfly-runs","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"secret","KeyType":"HASH"},{"AttributeName":"run","KeyType":"RANGE"}],
-		"AttributeDefinitions":[{"AttributeName":"secret","AttributeType":"S"},{"AttributeName":"run","AttributeType":"S"}]}`)}); err != nil {
+	if _, err := b.s3().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(deliveries)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, route := range []string{"github", "pagerduty", "siem", "provider"} {
+	for _, route := range []string{"github", "pagerduty", "siem", "provider", "fingerprint"} {
 		if _, err := b.sm.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("prod/webhook-" + route), SecretString: aws.String(key)}); err != nil {
 			t.Fatal(err)
 		}
@@ -102,8 +94,8 @@ func start(t *testing.T) *bench {
 	}
 	b.receiver = &webhook.Receiver{
 		Keys:   &webhook.Keys{Secrets: b.sm, Environment: "prod"},
-		GitHub: public, Memory: &webhook.Deliveries{DB: dynamodb.NewFromConfig(b.server.Config), Table: "mayfly-runs"},
-		Bus: b, Tokens: b, Log: b,
+		GitHub: public, Memory: &webhook.Deliveries{S3: b.s3(), Bucket: deliveries},
+		Bus: b, Log: b,
 	}
 	return b
 }
@@ -188,14 +180,20 @@ func (b *bench) signed(route string) request {
 	case "provider":
 		return request{path: "/provider", body: change, headers: map[string]string{"x-mayfly-timestamp": stamp, "x-mayfly-signature": "v1=" + mac(key, stamp, ".", change)}}
 	default:
-		digest := sha256.Sum256([]byte(leaks))
-		signature, err := ecdsa.SignASN1(rand.Reader, b.signer, digest[:])
-		if err != nil {
-			b.Fatal(err)
-		}
-		return request{path: "/github-secret-scanning", body: leaks, headers: map[string]string{
-			"github-public-key-identifier": "the-key", "github-public-key-signature": base64.StdEncoding.EncodeToString(signature)}}
+		return b.scanned(leaks)
 	}
+}
+
+// scanned is a list of leaks, signed as GitHub does.
+func (b *bench) scanned(body string) request {
+	b.Helper()
+	digest := sha256.Sum256([]byte(body))
+	signature, err := ecdsa.SignASN1(rand.Reader, b.signer, digest[:])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return request{path: "/github-secret-scanning", body: body, headers: map[string]string{
+		"github-public-key-identifier": "the-key", "github-public-key-signature": base64.StdEncoding.EncodeToString(signature)}}
 }
 
 // resign signs a request anew, with any key.
@@ -236,16 +234,20 @@ func (b *bench) last() audit.Record {
 	return b.records[len(b.records)-1]
 }
 
+const deliveries = "deliveries"
+
+func (b *bench) s3() *s3.Client { return s3.NewFromConfig(b.server.Config) }
+
 func (b *bench) items() int {
 	b.Helper()
-	out, err := dynamodb.NewFromConfig(b.server.Config).Scan(b.Context(), &dynamodb.ScanInput{TableName: aws.String("mayfly-runs")})
+	out, err := b.s3().ListObjectsV2(b.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(deliveries)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, item := range out.Items {
-		if k := item["secret"].(*types.AttributeValueMemberS).Value; !strings.HasPrefix(k, webhook.KeyPrefix) {
-			b.Errorf("the receiver wrote an item of %s", k)
+	for _, o := range out.Contents {
+		if !strings.HasPrefix(*o.Key, webhook.KeyPrefix) {
+			b.Errorf("the receiver wrote %s", *o.Key)
 		}
 	}
-	return len(out.Items)
+	return len(out.Contents)
 }

@@ -2,17 +2,17 @@ package webhook
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
-// leak is one member of the list that GitHub sends. It carries the live token: it is asked about and then let go, and no
+// leak is one member of the list that GitHub sends. It carries the live token: a fingerprint is made of it, and no
 // error, event or record has room for it.
 // https://docs.github.com/en/code-security/secret-scanning/secret-scanning-partnership-program/secret-scanning-partner-program
 type leak struct {
@@ -25,64 +25,53 @@ type leak struct {
 // longestToken is what a token may have; no system that Mayfly rotates has longer ones.
 const longestToken = 4096
 
-// asking is how many tokens are looked up at a time.
-const asking = 8
+// place is what GitHub writes beside a token.
+type place struct{ kind, where, location string }
 
-// readScanning reads a list of leaks. Each token is matched by its fingerprint; those that no secret under contract has are
-// counted and forgotten. There is no delivery id: the body is known by its hash.
+// readScanning reads a list of leaks. The tokens that were found in one place go on as their fingerprints, in one event, or
+// as many as they need; whose they are, ResolveTrigger finds in the registry. There is no delivery id: the body is known by
+// its hash.
 func (r *Receiver) readScanning(ctx context.Context, in *Request) (reading, error) {
 	var leaks []leak
 	if err := json.Unmarshal(in.Body, &leaks); err != nil || len(leaks) == 0 {
 		return reading{}, malformed(fault.New(fault.InputMalformed, "the body is no list of leaked tokens"))
 	}
-	id := in.bodyID()
-	said := reading{id: id, replay: []string{id}}
-	found, err := r.owners(ctx, leaks)
+	for i, l := range leaks {
+		if l.Token == "" || len(l.Token) > longestToken {
+			return reading{}, malformed(fault.New(fault.InputMalformed, "leak %d has no token of 1 to %d bytes", i, longestToken))
+		}
+	}
+	key, err := r.Keys.fingerprint(ctx, in.At)
 	if err != nil {
 		return reading{}, err
 	}
-	known := map[string]bool{}
-	for i, l := range leaks {
-		o := found[i]
-		if o.Secret == "" || known[o.Secret+o.ID] {
-			continue
+	var places []place
+	found := map[place][]string{}
+	for _, l := range leaks {
+		url, _, _ := strings.Cut(l.URL, "?")
+		at := place{without(leaks, l.Type), without(leaks, l.Source), without(leaks, url)}
+		if found[at] == nil {
+			places = append(places, at)
 		}
-		known[o.Secret+o.ID] = true
-		place, _, _ := strings.Cut(l.URL, "?")
-		said.events = append(said.events, trigger.SecretScanning{
-			ID: o.ID, Secret: o.Secret, Kind: without(leaks, l.Type), Where: without(leaks, l.Source), Location: without(leaks, place),
-		})
+		found[at] = append(found[at], Fingerprint(key, l.Token))
 	}
-	if len(said.events) == 0 {
-		said.ignored = fmt.Sprintf("none of %d tokens that were found is one that Mayfly keeps", len(leaks))
+	id := in.bodyID()
+	said := reading{id: id, replay: []string{id}}
+	for _, at := range places {
+		slices.Sort(found[at])
+		for part := range slices.Chunk(slices.Compact(found[at]), trigger.MaxFingerprints) {
+			said.events = append(said.events, trigger.SecretScanning{
+				ID: leakID(part), Fingerprints: part, Kind: at.kind, Where: at.where, Location: at.location,
+			})
+		}
 	}
 	return said, nil
 }
 
-// owners asks for every token, several at a time.
-func (r *Receiver) owners(ctx context.Context, leaks []leak) ([]Owner, error) {
-	found, errs := make([]Owner, len(leaks)), make([]error, len(leaks))
-	free := make(chan struct{}, asking)
-	var wg sync.WaitGroup
-	for i, l := range leaks {
-		if l.Token == "" || len(l.Token) > longestToken {
-			return nil, malformed(fault.New(fault.InputMalformed, "leak %d has no token of 1 to %d bytes", i, longestToken))
-		}
-	}
-	for i, l := range leaks {
-		free <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-free }()
-			found[i], errs[i] = r.Tokens.Owner(ctx, l.Token)
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
+// leakID is the same whenever the same tokens are found, so that a leak that is reported twice is one trigger.
+func leakID(fingerprints []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(fingerprints, " ")))
+	return "leak " + hex.EncodeToString(sum[:16])
 }
 
 // without is text that GitHub wrote beside a token, or nothing if one of the tokens stands in it.

@@ -32,7 +32,6 @@ type Receiver struct {
 	GitHub PublicKeys
 	Memory Memory
 	Bus    Bus
-	Tokens Tokens
 	Log    Log
 
 	mu      sync.Mutex
@@ -48,7 +47,8 @@ type Log interface {
 type Memory interface {
 	// Seen says whether one of the ids is known.
 	Seen(ctx context.Context, ids []string) (bool, error)
-	// Remember keeps the ids, all or none. It is durable once it returns; first is false when one was known already.
+	// Remember keeps the ids, in their order, up to one that was known already: then first is false. It is durable once it
+	// returns. After an error some of the ids may be kept; what they stand for is on the bus.
 	Remember(ctx context.Context, d Delivery) (first bool, err error)
 }
 
@@ -56,15 +56,6 @@ type Memory interface {
 type Bus interface {
 	Put(ctx context.Context, in *Request, es []trigger.Normalised) error
 }
-
-// Tokens finds out whose a token is without keeping it. Errors are RegistryUnavailable.
-type Tokens interface {
-	Owner(ctx context.Context, token string) (Owner, error)
-}
-
-// Owner is the secret whose value a token is; the zero Owner for a token that no secret under contract has. ID is the same
-// whenever the same token is found, so that a leak that is reported twice is one trigger; it does not lead back to the token.
-type Owner struct{ Secret, ID string }
 
 // route is one path: whose signature it wants, and what its bodies say.
 type route struct {

@@ -2,7 +2,6 @@ package playground_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -26,7 +25,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
@@ -320,15 +318,7 @@ func (h hook) configureGitHub() *ecdsa.PrivateKey {
 // index writes the fingerprint of a token into the registry, as whoever stores a value may do.
 func (h hook) index(token, secret string) {
 	h.Helper()
-	set, err := lambda.NewFromConfig(h.p.AWS).GetFunctionConfiguration(h.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(receiver)})
-	if err != nil {
-		h.Fatal(err)
-	}
-	f := &webhook.Fingerprints{KMS: kms.NewFromConfig(h.p.AWS), KeyID: set.Environment.Variables["MAYFLY_FINGERPRINT_KEY"]}
-	key, err := f.Key(context.Background(), token)
-	if err != nil {
-		h.Fatal(err)
-	}
+	key := "fingerprint:" + webhook.Fingerprint(h.key("fingerprint"), token)
 	if _, err := dynamodb.NewFromConfig(h.p.AWS).PutItem(h.Context(), &dynamodb.PutItemInput{TableName: aws.String(playground.ContractsTable), Item: map[string]types.AttributeValue{
 		"secret": &types.AttributeValueMemberS{Value: secret}, "item": &types.AttributeValueMemberS{Value: "key#" + key}, "lookup": &types.AttributeValueMemberS{Value: key},
 	}}); err != nil {
