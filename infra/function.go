@@ -32,7 +32,8 @@ type FunctionProps struct {
 	Timeout int    // seconds
 }
 
-// NewFunction makes the function from folder/<name>, which must hold its bootstrap.
+// NewFunction makes the function from folder/<name>, which must hold its bootstrap. Its role is named like it: the resource
+// policies of secrets name those that read, and a name that CloudFormation makes up is another one in every stack.
 //
 // Its standard output is the audit trail's log group: a record is one JSON line there, and Lambda adds none of its own
 // below WARN. Lines without a level count as INFO and pass.
@@ -45,6 +46,7 @@ func NewFunction(scope constructs.Construct, folder string, log awslogs.LogGroup
 	}
 	f := &Function{Construct: constructs.NewConstruct(scope, &props.State), State: props.State}
 	f.role = awsiam.NewRole(f.Construct, jsii.String("Role"), &awsiam.RoleProps{
+		RoleName:    jsii.String("mayfly-" + name),
 		Description: jsii.String("Mayfly: what the function " + name + " may do"),
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})

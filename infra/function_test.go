@@ -53,13 +53,19 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		table   = "MAYFLY_CONTRACTS_TABLE=mayfly-contracts"
 		history = "MAYFLY_RUNS_TABLE=mayfly-runs"
 	)
+	var reading []string
+	for _, f := range []string{"contain-secret", "create-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back"} {
+		reading = append(reading, "arn:aws:iam::000000000000:role/mayfly-"+f)
+	}
+	readers := "MAYFLY_READER_ROLES=" + strings.Join(reading, ",")
 	more := map[string][]string{
-		"resolve-trigger": {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
-		"admit-rotation":  {table, history},
-		"finish-secret":   {table},
-		"close-run":       {table, history},
-		"receive-webhook": {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly"},
-		"apply-contracts": {table, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
+		"resolve-trigger":  {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
+		"admit-rotation":   {table, history},
+		"finish-secret":    {table},
+		"close-run":        {table, history},
+		"receive-webhook":  {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly"},
+		"propagate-secret": {readers},
+		"apply-contracts":  {table, readers, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
 	}
 	for name := range permissions {
 		want := map[string]string{

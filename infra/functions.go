@@ -1,8 +1,12 @@
 package infra
 
 import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/mayfly-secrets/mayfly/internal/env"
 )
 
 // Functions are all functions of Mayfly, each named like the state that calls it.
@@ -70,7 +74,8 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	registry.GrantApply(fs.ApplyContracts)
 
 	authority.GrantObserve(fs.AdmitRotation)
-	authority.GrantRead(fs.ContainSecret, fs.CreateSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack)
+	authority.GrantRead(fs.Readers()...)
+	fs.tellReaders(fs.PropagateSecret, fs.ApplyContracts)
 	authority.GrantPropose(fs.CreateSecret)
 	authority.GrantMoveLabels(fs.FinishSecret, fs.CloseRun)
 	authority.GrantDescribe(fs.FinishSecret, fs.RollBack, fs.ApplyContracts)
@@ -79,6 +84,22 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	authority.GrantCreate(fs.ApplyContracts)
 
 	machines.GrantDescribeRuns(fs.AdmitRotation)
+}
+
+// Readers are the functions that may read every value under contract. The resource policy of a secret spares their roles.
+func (fs *Functions) Readers() []*Function {
+	return []*Function{fs.ContainSecret, fs.CreateSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack}
+}
+
+// tellReaders gives functions the roles of the readers, for the policies that they compile.
+func (fs *Functions) tellReaders(functions ...*Function) {
+	var roles []*string
+	for _, f := range fs.Readers() {
+		roles = append(roles, f.role.RoleArn())
+	}
+	for _, f := range functions {
+		f.Set(env.ReaderRoles, awscdk.Fn_Join(jsii.String(","), &roles))
+	}
 }
 
 // Writers are the functions that change secrets, their labels and tags. Rules know their calls by their roles.

@@ -141,7 +141,7 @@ var arns = map[string][2]string{
 	"AWS::Logs::LogGroup":              {"LogGroupName", "arn:aws:logs:us-east-1:000000000000:log-group:%s:*"},
 	"AWS::KMS::Key":                    {"KeyUsage", "arn:aws:kms:us-east-1:000000000000:key/mayfly%s"}, // key/mayfly, where usage is the default
 	"AWS::Events::EventBus":            {"Name", "arn:aws:events:us-east-1:000000000000:event-bus/%s"},
-	"AWS::IAM::Role":                   {"Description", "role(%s)"},
+	"AWS::IAM::Role":                   {"RoleName", "arn:aws:iam::000000000000:role/%s"}, // a role without a name is known by its description,
 }
 
 // text renders a value as it would be after deployment to account 000000000000 in us-east-1.
@@ -155,11 +155,12 @@ func (t template) text(v any) string {
 	}
 	switch {
 	case m["Fn::Join"] != nil:
-		var b strings.Builder
-		for _, part := range m["Fn::Join"].([]any)[1].([]any) {
-			b.WriteString(t.text(part))
+		join := m["Fn::Join"].([]any)
+		var parts []string
+		for _, part := range join[1].([]any) {
+			parts = append(parts, t.text(part))
 		}
-		return b.String()
+		return strings.Join(parts, join[0].(string))
 	case m["Ref"] != nil:
 		pseudo := map[string]string{"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
 		if s, ok := pseudo[m["Ref"].(string)]; ok {
@@ -196,6 +197,9 @@ func (t template) arn(r resource) string {
 	a, ok := arns[r.Type]
 	if !ok {
 		panic("no ARN known for " + r.Type)
+	}
+	if r.Type == "AWS::IAM::Role" && r.Properties["RoleName"] == nil {
+		return "role(" + t.text(r.Properties["Description"]) + ")"
 	}
 	if r.Properties[a[0]] == nil {
 		return fmt.Sprintf(a[1], "")

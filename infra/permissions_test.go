@@ -121,6 +121,36 @@ func TestNoFunctionBothReadsValuesAndMovesLabels(t *testing.T) {
 	}
 }
 
+// Resource policies spare the readers by their roles' names, and nobody else: who compiles them is told exactly these. The
+// webhook receiver is none of them: it is the declared service of its keys.
+func TestReadersAreThoseThatRead(t *testing.T) {
+	made := synthesized()
+	var readers []string
+	functions := made.all("AWS::Lambda::Function", "FunctionName")
+	for name, f := range functions {
+		if slices.Contains(made.roleStatements(t, f.Properties["Role"]), "secretsmanager:GetSecretValue on "+secrets) {
+			readers = append(readers, "arn:aws:iam::000000000000:role/"+name)
+		}
+	}
+	slices.Sort(readers)
+	told := 0
+	for name, f := range functions {
+		list := f.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)["MAYFLY_READER_ROLES"]
+		if list == nil {
+			continue
+		}
+		told++
+		got := strings.Split(made.text(list), ",")
+		slices.Sort(got)
+		if diff := cmp.Diff(readers, got); diff != "" {
+			t.Errorf("%s is told other readers (- those that read, + those it is told):\n%s", name, diff)
+		}
+	}
+	if told == 0 || len(readers) == 0 {
+		t.Errorf("%d readers, %d functions are told: this test looks at the wrong thing", len(readers), told)
+	}
+}
+
 func TestEachFunctionHasARoleOfItsOwn(t *testing.T) {
 	made := synthesized()
 	owner := map[string]string{}
@@ -128,6 +158,9 @@ func TestEachFunctionHasARoleOfItsOwn(t *testing.T) {
 		role := made.text(f.Properties["Role"])
 		if other, taken := owner[role]; taken {
 			t.Errorf("%s and %s share %s", name, other, role)
+		}
+		if role != "arn:aws:iam::000000000000:role/"+name {
+			t.Errorf("the role of %s is %s: secrets' resource policies know it by the function's name", name, role)
 		}
 		owner[role] = name
 	}

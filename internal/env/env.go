@@ -20,6 +20,7 @@ const (
 	ContractCommit = "MAYFLY_CONTRACT_COMMIT" // Git commit of the contracts in force, as far as known
 	Environment    = "MAYFLY_ENVIRONMENT"     // environment that Mayfly's own secrets are in, such as prod
 	Bus            = "MAYFLY_BUS"             // name of the event bus that webhooks are put on
+	ReaderRoles    = "MAYFLY_READER_ROLES"    // ARNs of the roles of Mayfly's functions that read values, comma-separated
 	GitHubKeys     = "MAYFLY_GITHUB_KEYS"     // GitHub's public keys for secret scanning, as GitHub publishes them; may be missing
 )
 

@@ -46,9 +46,10 @@ func TestAccessChanges(t *testing.T) {
 		{"grant retired by token", call("kms", "RetireGrant", `{"grantToken":"HIDDEN_DUE_TO_SECURITY_REASONS"}`, kms), "access_change routine kms:k-1"},
 		{"key policy", call("kms", "PutKeyPolicy", `{"keyId":"k-1"}`, ""), "access_change routine kms:k-1"},
 		{"grant by a service", by(call("kms", "CreateGrant", `{"keyId":"k-1"}`, ""), `{"type":"AWSService","invokedBy":"rds.amazonaws.com"}`), "ignored: resources of its own"},
-		{"by Mayfly", by(policy, session("Mayfly-CloseRunRole-1A2B", "mayfly-close-run")), "ignored: Mayfly itself"},
+		{"by Mayfly", by(policy, session("mayfly-close-run", "mayfly-close-run")), "ignored: Mayfly itself"},
 		{"by a session that calls itself Mayfly", by(policy, session("admin", "mayfly-close-run")), "access_change routine secret:prod/orders-db"},
-		{"by a person in Mayfly's role", by(policy, session("Mayfly-CloseRunRole-1A2B", "dana")), "access_change routine secret:prod/orders-db"},
+		{"by a session of another function's role", by(policy, session("mayfly-roll-back", "mayfly-close-run")), "access_change routine secret:prod/orders-db"},
+		{"by a person in Mayfly's role", by(policy, session("mayfly-close-run", "dana")), "access_change routine secret:prod/orders-db"},
 		{"by a user named so", by(policy, `{"type":"IAMUser","arn":"arn:aws:iam::0:user/mayfly-x","userName":"mayfly-x"}`), "access_change routine secret:prod/orders-db"},
 		{"told by somebody else", strings.Replace(policy, "aws.secretsmanager", "com.example", 1), "ignored: does not come from"},
 		{"no id", strings.Replace(policy, `"eventID":"c-1",`, "", 1), "InputMalformed"},
@@ -77,7 +78,7 @@ func TestTags(t *testing.T) {
 		{"mark and policy taken away", untag(`"mayfly:compromised","mayfly:ttl"`), "policy_change routine secret:prod/orders-db"},
 		{"other", set(`{"key":"team","value":"x"}`), "ignored: no tag of Mayfly's"},
 		{"none", set(``), "ignored: no tag of Mayfly's"},
-		{"by Mayfly", by(set(ttl), session("Mayfly-CloseRunRole-1A2B", "mayfly-close-run")), "ignored: Mayfly itself"},
+		{"by Mayfly", by(set(ttl), session("mayfly-close-run", "mayfly-close-run")), "ignored: Mayfly itself"},
 	})
 	r, err := trigger.Resolve([]byte(set(`{"key":"mayfly:ttl","value":"hunter2"}`)))
 	if err != nil || strings.Contains(r.Trigger.Reason, "hunter2") || !strings.Contains(r.Trigger.Reason, "mayfly:ttl") {
@@ -94,7 +95,7 @@ func TestUpstream(t *testing.T) {
 		{"put", call("secretsmanager", "PutSecretValue", `{"secretId":"prod/orders-db"}`, ""), "upstream routine secret:prod/orders-db"},
 		{"update", call("secretsmanager", "UpdateSecret", `{"secretId":"prod/orders-db"}`, ""), "upstream routine secret:prod/orders-db"},
 		{"label by hand", call("secretsmanager", "UpdateSecretVersionStage", `{"secretId":"prod/orders-db","versionStage":"AWSCURRENT"}`, ""), "upstream routine secret:prod/orders-db"},
-		{"put by Mayfly", by(call("secretsmanager", "PutSecretValue", `{"secretId":"prod/orders-db"}`, ""), session("mayfly-create-secret-role", "mayfly-create-secret")), "ignored: Mayfly itself"},
+		{"put by Mayfly", by(call("secretsmanager", "PutSecretValue", `{"secretId":"prod/orders-db"}`, ""), session("mayfly-create-secret", "mayfly-create-secret")), "ignored: Mayfly itself"},
 		{"label", label("AWSCURRENT", foreign), "upstream routine secret:prod/orders-db"},
 		{"label of Mayfly's version", label("AWSCURRENT", "mayfly-a-0123456789abcdef0123456789abcdef01234567"), "ignored: Mayfly itself made"},
 		{"label that looks like Mayfly's", label("AWSCURRENT", "mayfly-a-0123456789abcdef"), "upstream routine secret:prod/orders-db"},

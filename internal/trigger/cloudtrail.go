@@ -128,14 +128,14 @@ func (c caller) name() string {
 	return "somebody whom CloudTrail does not name"
 }
 
-// mayfly tells whether one of Mayfly's functions made the call: a session of a role whose name begins with the stack's
-// (CloudFormation sees to that), under the name of a function (Lambda sees to that). Who may create roles could pretend to
-// it; a session's name alone anybody may choose.
+// mayfly tells whether one of Mayfly's functions made the call: a session of the role that is named like the function (the
+// stack sees to that), under the function's name (Lambda sees to that). Who may create roles could pretend to it; a session's
+// name alone anybody may choose.
 func (c caller) mayfly() bool {
 	_, assumed, _ := strings.Cut(c.ARN, ":assumed-role/")
 	role, session, _ := strings.Cut(assumed, "/")
 	return role != "" && c.Session.Issuer.Type == "Role" && c.Session.Issuer.UserName == role &&
-		strings.HasPrefix(strings.ToLower(role), "mayfly-") && strings.HasPrefix(session, "mayfly-")
+		strings.HasPrefix(role, "mayfly-") && session == role
 }
 
 // secret gives the keys of the secret that a call of Secrets Manager names. The answer holds the whole ARN or the name;
