@@ -60,6 +60,7 @@ type Stack struct {
 	Schedules *scheduler.Service
 	Queues    *sqs.Service
 	Topics    *sns.Service
+	Keys      *kms.Service
 
 	providers []stack.Provider
 	responses *template.Responses
@@ -98,7 +99,9 @@ func (s *Stack) wire() {
 	s.Events = events.New(s.Clock)
 	s.Events.RootPlaysAWS = true
 	s.Schedules = scheduler.New(s.Clock)
-	roles, keys := iam.New(s.Clock), kms.New(s.Clock)
+	roles := iam.New(s.Clock)
+	s.Keys = kms.New(s.Clock)
+	s.Keys.Principal = roles.Exists
 
 	metric := func(namespace, name string, dimensions map[string]string, value float64) {
 		s.Metrics.Add(namespace, name, dimensions, value, s.Clock.Now())
@@ -115,14 +118,16 @@ func (s *Stack) wire() {
 	s.Schedules.Targets.Put = s.Events.Put
 	s.Topics.Send, s.Topics.Invoke = s.Queues.Send, s.invokeAsync
 	s.Endpoint = stack.NewEndpoint(s.Clock, s.Identities, s.Secrets, s.Tables, s.Buckets, s.Queues, s.Topics, s.Metrics, s.Logs,
-		s.Functions, s.Machines, s.Events, s.Schedules, roles, keys, sts.New(s.Clock, s.Identities, roles))
+		s.Functions, s.Machines, s.Events, s.Schedules, roles, s.Keys, sts.New(s.Clock, s.Identities, roles))
 	s.providers = []stack.Provider{s.Secrets, s.Tables, s.Buckets, s.Queues, s.Topics, s.Metrics, s.Logs, s.Functions,
-		s.Machines, s.Events, s.Schedules, roles, keys}
+		s.Machines, s.Events, s.Schedules, roles, s.Keys}
 	gate := authorization.New(s.Clock, roles, authorization.Resources{
-		Secret: s.Secrets.Guard, SecretKey: s.Secrets.Key, Key: keys.Guard, Bucket: s.Buckets.Policy, Encryption: s.Buckets.Encryption,
+		Secret: s.Secrets.Guard, SecretKey: s.Secrets.Key, VersionKeys: s.Secrets.VersionKeys,
+		Key: s.Keys.Guard, Grants: s.Keys.Grants, Grant: s.Keys.Granted, Bucket: s.Buckets.Policy, Encryption: s.Buckets.Encryption,
 		Queue: s.Queues.Policy, Topic: s.Topics.Policy, Bus: s.Events.Policy, Function: s.Functions.Permissions, PartitionKey: s.Tables.PartitionKey,
 	})
 	s.Endpoint.Authorize, s.Machines.Authorize = gate.Call, gate.Machine
+	s.Secrets.Keys = secretsmanager.Keys{Usable: s.Keys.Usable, Permits: gate.Permits}
 	s.Endpoint.Observe = func(ctx context.Context, call *stack.Call, reply stack.Reply) {
 		if event, ok := cloudtrail.Record(call, reply); ok {
 			emit(ctx, event)

@@ -92,6 +92,21 @@ func (s *Service) Role(name string) (arn, id string, trust policy.Document, ok b
 	return r.arn, r.id, r.trust.parsed, true
 }
 
+// Exists says whether a principal of the account is there: the account itself, a role, or a session of one.
+func (s *Service) Exists(principal string) bool {
+	rest, ok := strings.CutPrefix(principal, "arn:aws:iam::"+stack.Account+":role/")
+	if ok {
+		arn, _, _, ok := s.Role(rest[strings.LastIndex(rest, "/")+1:])
+		return ok && arn == principal
+	}
+	if rest, ok = strings.CutPrefix(principal, "arn:aws:sts::"+stack.Account+":assumed-role/"); ok {
+		name, _, _ := strings.Cut(rest, "/")
+		_, _, _, ok := s.Role(name)
+		return ok
+	}
+	return principal == "arn:aws:iam::"+stack.Account+":root"
+}
+
 // Policies returns the identity policies of a role, inline ones and attached ones, and nil if there is no such role.
 func (s *Service) Policies(role string) []policy.Named {
 	s.mu.Lock()

@@ -1,9 +1,10 @@
 // Package kms is KMS of the local stack: real encryption and real MACs under keys that live in memory.
 //
-// Operations: DescribeKey, Encrypt, Decrypt, GenerateDataKey, GenerateMac, VerifyMac.
+// Operations: DescribeKey, Encrypt, Decrypt, GenerateDataKey, GenerateMac, VerifyMac, CreateGrant, ListGrants, RevokeGrant,
+// RetireGrant.
 // Resource types: AWS::KMS::Key (symmetric and HMAC), AWS::KMS::Alias.
-// Left out: asymmetric keys, grants, rotation of key material, deletion. Key policies are kept here and enforced by whoever
-// decides about calls.
+// Left out: asymmetric keys, rotation of key material, deletion, grants to services and of CreateGrant. Key policies and
+// grants are kept here and enforced by whoever decides about calls.
 //
 // Reference: https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html
 package kms
@@ -29,6 +30,9 @@ import (
 // Service is KMS.
 type Service struct {
 	stack.JSON
+	// Principal says whether an IAM principal exists, by its ARN: no grant is made to one that does not. If nil, all do.
+	Principal func(arn string) bool
+
 	clock *stack.Clock
 
 	mu      sync.Mutex
@@ -42,6 +46,7 @@ type key struct {
 	enabled                                   bool
 	created                                   time.Time
 	material                                  []byte
+	grants                                    []*Grant // in order of creation
 }
 
 // New makes a KMS without keys.
@@ -54,6 +59,10 @@ func New(clock *stack.Clock) *Service {
 		"GenerateDataKey": stack.Handle(s.generateDataKey),
 		"GenerateMac":     stack.Handle(s.generateMac),
 		"VerifyMac":       stack.Handle(s.verifyMac),
+		"CreateGrant":     stack.Handle(s.createGrant),
+		"ListGrants":      stack.Handle(s.listGrants),
+		"RevokeGrant":     stack.Handle(s.revokeGrant),
+		"RetireGrant":     stack.Handle(s.retireGrant),
 	}}
 	return s
 }

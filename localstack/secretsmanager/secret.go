@@ -58,7 +58,10 @@ func (s *Service) createSecret(ctx context.Context, _ *stack.Call, in *createSec
 	}
 	now := s.clock.Now()
 	sec := &secret{name: in.Name, arn: arnPrefix + in.Name + "-" + pick(letters+strings.ToUpper(letters)+"0123456789", 6),
-		description: in.Description, kmsKey: in.KmsKeyId, created: now, changed: now, tags: tags}
+		description: in.Description, kmsKey: keyOf(in.KmsKeyId), created: now, changed: now, tags: tags}
+	if err := s.canEncrypt(sec.kmsKey); err != nil {
+		return nil, err
+	}
 	out := &createSecretOutput{ARN: sec.arn, Name: sec.name}
 	if value != nil {
 		value.id = in.ClientRequestToken
@@ -126,7 +129,7 @@ type updateSecretOutput struct {
 }
 
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
-func (s *Service) updateSecret(ctx context.Context, _ *stack.Call, in *updateSecretInput) (*updateSecretOutput, error) {
+func (s *Service) updateSecret(ctx context.Context, call *stack.Call, in *updateSecretInput) (*updateSecretOutput, error) {
 	value, err := newValue(in.SecretString, in.SecretBinary)
 	if err != nil {
 		return nil, err
@@ -143,6 +146,12 @@ func (s *Service) updateSecret(ctx context.Context, _ *stack.Call, in *updateSec
 		return nil, err
 	}
 	out := &updateSecretOutput{ARN: sec.arn, Name: sec.name}
+	if in.KmsKeyId != nil && keyOf(*in.KmsKeyId) != sec.kmsKey {
+		if err := s.canEncrypt(keyOf(*in.KmsKeyId)); err != nil {
+			return nil, err
+		}
+		s.encryptUnder(call, sec, keyOf(*in.KmsKeyId))
+	}
 	if value != nil {
 		// Unlike PutSecretValue, UpdateSecret refuses a token that it has seen even with the same data.
 		if sec.version(in.ClientRequestToken) != nil {
@@ -156,9 +165,6 @@ func (s *Service) updateSecret(ctx context.Context, _ *stack.Call, in *updateSec
 	}
 	if in.Description != nil {
 		sec.description = *in.Description
-	}
-	if in.KmsKeyId != nil {
-		sec.kmsKey = *in.KmsKeyId
 	}
 	sec.changed = s.clock.Now()
 	return out, nil

@@ -4,8 +4,8 @@
 // BatchGetSecretValue, PutSecretValue, UpdateSecretVersionStage, ListSecretVersionIds, TagResource, UntagResource,
 // PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy, ValidateResourcePolicy, GetRandomPassword.
 // Resource types: AWS::SecretsManager::Secret, AWS::SecretsManager::ResourcePolicy.
-// Left out: native rotation, replication, secrets managed by other services or partners, and encryption (KmsKeyId is
-// kept and shown).
+// Left out: native rotation, replication, secrets managed by other services or partners, and encryption itself: which keys
+// decrypt which version is kept, and who may use them is for package authorization.
 //
 // Reference: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html, and for labels
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
@@ -46,6 +46,8 @@ type Service struct {
 	// Emit gets the native events, each a whole EventBridge envelope, after what it tells of has happened. If nil,
 	// there are none. It is called without locks held and must not block.
 	Emit func(ctx context.Context, event []byte)
+	// Keys is KMS. Where a function of it is nil, every key is there and everybody may use it.
+	Keys Keys
 
 	clock *stack.Clock
 
@@ -72,6 +74,7 @@ type version struct {
 	stages   []string  // sorted
 	text     *string   // SecretString, or
 	binary   []byte    // SecretBinary
+	keys     []string  // KMS keys that it is encrypted under, oldest first; "" is aws/secretsmanager
 }
 
 type tag struct {

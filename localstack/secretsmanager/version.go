@@ -52,11 +52,14 @@ func (s *Service) add(sec *secret, v *version, labels []string) error {
 	if err := sec.canLabel(labels); err != nil {
 		return err
 	}
+	if err := s.canEncrypt(sec.kmsKey); err != nil {
+		return err
+	}
 	now := s.clock.Now()
 	if !sec.makeRoom(now) {
 		return &stack.Error{Code: "LimitExceededException", Message: "You have reached the quota of 100 versions for this secret, and none of them is both without labels and older than 24 hours."}
 	}
-	v.created = now
+	v.created, v.keys = now, []string{sec.kmsKey}
 	sec.versions = append(sec.versions, v)
 	sec.changed = now
 	if v.text != nil {
@@ -186,6 +189,9 @@ func (s *Service) read(in *getSecretValueInput) (*secretValue, error) {
 			return nil, &stack.Error{Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret value for staging label: " + stage}
 		}
 	}
+	if err := s.usable("DecryptionFailure", "decrypt", v.keys...); err != nil {
+		return nil, err
+	}
 	sec.accessed = day(s.clock.Now())
 	v.accessed = sec.accessed
 	return &secretValue{ARN: sec.arn, Name: sec.name, VersionId: v.id, VersionStages: slices.Clone(v.stages),
@@ -222,18 +228,26 @@ func (s *Service) listSecretVersionIDs(_ context.Context, _ *stack.Call, in *lis
 	if err != nil {
 		return nil, err
 	}
-	key := sec.kmsKey
-	if key == "" {
-		key = "DefaultEncryptionKey"
-	}
 	all := []versionEntry{}
 	for _, v := range sec.versions {
 		if len(v.stages) == 0 && !in.IncludeDeprecated {
 			continue
 		}
 		all = append(all, versionEntry{VersionId: v.id, VersionStages: slices.Clone(v.stages), CreatedDate: when(v.created),
-			LastAccessedDate: when(v.accessed), KmsKeyIds: []string{key}})
+			LastAccessedDate: when(v.accessed), KmsKeyIds: v.keyIDs()})
 	}
 	page, next, err := paginate(all, in.MaxResults, in.NextToken)
 	return &listSecretVersionIDsOutput{ARN: sec.arn, Name: sec.name, Versions: page, NextToken: next}, err
+}
+
+// keyIDs are the keys of a version as ListSecretVersionIds tells them. That it tells of several where the secret's key was
+// changed is an inference from https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
+func (v *version) keyIDs() []string {
+	out := slices.Clone(v.keys)
+	for i, k := range out {
+		if k == "" {
+			out[i] = "DefaultEncryptionKey"
+		}
+	}
+	return out
 }

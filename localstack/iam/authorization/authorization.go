@@ -8,8 +8,8 @@
 // The root of the account stands for the developer at the machine: it may do everything that no resource policy denies
 // it explicitly, and it may assume every role, which a real root may not.
 //
-// KMS: whoever reads or writes a secret or an object that lies under a key of the account needs that key too, as the
-// service asks KMS in the caller's name. DynamoDB, CloudWatch Logs, SQS and SNS use keys through grants or in their own
+// KMS: whoever reads or writes a secret or an object that lies under a key of the account needs that key too, by policies or
+// by a grant, as the service asks KMS in the caller's name. DynamoDB, CloudWatch Logs, SQS and SNS use keys through grants or in their own
 // name, which is not modelled.
 //
 // Left out: what services do in their own name or with a role that is handed to them, but for Step Functions (Machine);
@@ -23,12 +23,14 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
+	"github.com/mayfly-secrets/mayfly/localstack/kms"
 	"github.com/mayfly-secrets/mayfly/localstack/lambda"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
@@ -45,7 +47,10 @@ type Roles interface {
 type Resources struct {
 	Secret       func(secretID string) (arn, policy string, tags map[string]string, ok bool) // secretsmanager.Service.Guard
 	SecretKey    func(secretID string) string                                                // secretsmanager.Service.Key
+	VersionKeys  func(secretID, versionID, stage string) (keys []string, version string)     // secretsmanager.Service.VersionKeys
 	Key          func(keyID string) (arn, policy string, ok bool)                            // kms.Service.Guard
+	Grants       func(keyID string) []kms.Grant                                              // kms.Service.Grants
+	Grant        func(keyID, grantID, token string) (key string, g kms.Grant, ok bool)       // kms.Service.Granted
 	Bucket       func(name string) json.RawMessage                                           // s3.Service.Policy
 	Encryption   func(bucket, key, versionID string) (kmsKey string, bucketKey, exists bool) // s3.Service.Encryption
 	Queue        func(queueARN string) string                                                // sqs.Service.Policy
@@ -79,14 +84,16 @@ type need struct {
 	resource string         // ARN, or "*"
 	keys     policy.Context // the action's own condition keys
 	guard    guard
+	or       []need // any of them does as well
 }
 
 // guard is what the resource itself says about access.
 type guard struct {
 	name     string
-	text     string           // resource policy, JSON; "" if there is none
-	document *policy.Document // instead of text
-	must     bool             // the policy has to allow; see policy.Policies
+	text     string             // resource policy, JSON; "" if there is none
+	document *policy.Document   // instead of text
+	more     []policy.Statement // beside the policy: grants on a key
+	must     bool               // the policy has to allow; see policy.Policies
 	kind     policy.Kind
 }
 
@@ -113,7 +120,7 @@ func (a *Authorizer) Call(_ context.Context, call *stack.Call) error {
 	}
 	global := global(call)
 	for _, n := range needs {
-		d, err := a.decide(caller, n, global, identity)
+		d, err := a.any(caller, n, global, identity)
 		if err != nil {
 			return err
 		}
@@ -122,6 +129,33 @@ func (a *Authorizer) Call(_ context.Context, call *stack.Call) error {
 		}
 	}
 	return nil
+}
+
+// any decides about a need that others can stand in for; a denial is that of the need itself.
+func (a *Authorizer) any(caller policy.Caller, n need, global policy.Context, p policy.Policies) (policy.Decision, error) {
+	d, err := a.decide(caller, n, global, p)
+	for i := 0; i < len(n.or) && err == nil && !d.Allowed; i++ {
+		var other policy.Decision
+		if other, err = a.decide(caller, n.or[i], global, p); other.Allowed {
+			d = other
+		}
+	}
+	return d, err
+}
+
+// Permits says whether the caller of a request to Secrets Manager may use a key through it. What cannot be decided is not
+// permitted.
+func (a *Authorizer) Permits(call *stack.Call, key, action string, encryption map[string]string) bool {
+	identity, err := a.identity(call.Caller)
+	if err != nil {
+		return false
+	}
+	for _, n := range a.through("secretsmanager", key, encryption, action) {
+		if d, err := a.decide(a.caller(call.Caller), n, global(call), identity); err != nil || !d.Allowed {
+			return false
+		}
+	}
+	return true
 }
 
 // Machine decides about what a state machine does with its role: action on resource, an ARN or the name of a function.
@@ -208,8 +242,13 @@ func (a *Authorizer) decide(caller policy.Caller, n need, global policy.Context,
 			return policy.Decision{}, fmt.Errorf("%s: %w", n.guard.name, err)
 		}
 	}
+	if document == nil && len(n.guard.more) > 0 {
+		document = &policy.Document{Version: "2012-10-17"}
+	}
 	if document != nil {
-		p.Resource = &policy.Named{Name: n.guard.name, Document: *document}
+		whole := *document
+		whole.Statement = slices.Concat(document.Statement, n.guard.more)
+		p.Resource = &policy.Named{Name: n.guard.name, Document: whole}
 	}
 	return policy.Evaluate(policy.Request{Caller: caller, Action: n.action, Resource: n.resource, Context: keys}, p)
 }

@@ -203,6 +203,18 @@ func (w *world) keyCalls() map[string]call {
 			_, err := c.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &mac, Message: []byte("x"), MacAlgorithm: kmstypes.MacAlgorithmSpecHmacSha256})
 			return err
 		})},
+		"CreateGrant": {[]grant{{"kms:CreateGrant", key}}, do(func(ctx context.Context, c *kms.Client) error {
+			_, err := c.CreateGrant(ctx, &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: aws.String("arn:aws:iam::000000000000:root"), Operations: []kmstypes.GrantOperation{kmstypes.GrantOperationDecrypt}})
+			return err
+		})},
+		"ListGrants": {[]grant{{"kms:ListGrants", key}}, do(func(ctx context.Context, c *kms.Client) error {
+			_, err := c.ListGrants(ctx, &kms.ListGrantsInput{KeyId: &key})
+			return err
+		})},
+		"RevokeGrant": {[]grant{{"kms:RevokeGrant", key}}, do(func(ctx context.Context, c *kms.Client) error {
+			_, err := c.RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &key, GrantId: aws.String("none")})
+			return err
+		})},
 		"DescribeKey": {[]grant{{"kms:DescribeKey", key}}, do(func(ctx context.Context, c *kms.Client) error {
 			_, err := c.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key})
 			return err

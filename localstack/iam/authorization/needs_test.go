@@ -23,8 +23,8 @@ func (w *world) furnish() {
 	root := secretsmanager.NewFromConfig(w.Config)
 	key := w.make("AWS::KMS::Key", "Key", `{"KeyPolicy":`+handedOver+`}`)
 	w.make("AWS::KMS::Key", "Mac", `{"KeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC","KeyPolicy":`+handedOver+`}`)
-	for name, keyID := range map[string]*string{"prod/plain": nil, "prod/keyed": aws.String(key.Att["Arn"])} {
-		_, err := root.CreateSecret(w.t.Context(), &secretsmanager.CreateSecretInput{Name: &name, KmsKeyId: keyID, SecretString: aws.String("v")})
+	for name, keyID := range map[string]*string{"prod/plain": nil, "prod/changing": nil, "prod/keyed": aws.String(key.Att["Arn"])} {
+		_, err := root.CreateSecret(w.t.Context(), &secretsmanager.CreateSecretInput{Name: &name, KmsKeyId: keyID, SecretString: aws.String("v"), ClientRequestToken: aws.String(stored)})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -44,6 +44,8 @@ func (w *world) furnish() {
 		}
 	}
 }
+
+const stored = "the-version-that-is-there-already" // of each secret
 
 const handedOver = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"kms:*","Resource":"*"}]}`
 
@@ -86,6 +88,7 @@ func merge(tables ...map[string]call) map[string]call {
 
 func (w *world) secretCalls() map[string]call {
 	const plain, keyed, fresh = "arn:aws:secretsmanager:us-east-1:000000000000:secret:prod/plain-??????", "arn:aws:secretsmanager:us-east-1:000000000000:secret:prod/keyed-??????", "arn:aws:secretsmanager:us-east-1:000000000000:secret:prod/fresh"
+	const changing = "arn:aws:secretsmanager:us-east-1:000000000000:secret:prod/changing-??????"
 	key := w.made["Key"].Att["Arn"]
 	id, keyedID := aws.String("prod/plain"), aws.String("prod/keyed")
 	do := func(f func(ctx context.Context, c *secretsmanager.Client) error) func(context.Context, aws.Config) error {
@@ -119,6 +122,10 @@ func (w *world) secretCalls() map[string]call {
 			_, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: keyedID, SecretString: aws.String("w")})
 			return err
 		})},
+		"PutSecretValue again with a key": {append(on(keyed, "PutSecretValue"), grant{"kms:GenerateDataKey", key}, grant{"kms:Decrypt", key}), do(func(ctx context.Context, c *secretsmanager.Client) error {
+			_, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: keyedID, SecretString: aws.String("v"), ClientRequestToken: aws.String(stored)})
+			return err
+		})},
 		"CreateSecret": {on(fresh, "CreateSecret"), do(func(ctx context.Context, c *secretsmanager.Client) error {
 			_, err := c.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("prod/fresh")})
 			return err
@@ -134,6 +141,10 @@ func (w *world) secretCalls() map[string]call {
 		})},
 		"UpdateSecret with a key": {append(on(keyed, "UpdateSecret"), grant{"kms:GenerateDataKey", key}, grant{"kms:Decrypt", key}), do(func(ctx context.Context, c *secretsmanager.Client) error {
 			_, err := c.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{SecretId: keyedID, SecretString: aws.String("x")})
+			return err
+		})},
+		"UpdateSecret to a key": {append(on(changing, "UpdateSecret"), grant{"kms:GenerateDataKey", key}, grant{"kms:Decrypt", key}), do(func(ctx context.Context, c *secretsmanager.Client) error {
+			_, err := c.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{SecretId: aws.String("prod/changing"), KmsKeyId: &key})
 			return err
 		})},
 		"DescribeSecret": {on(plain, "DescribeSecret"), do(func(ctx context.Context, c *secretsmanager.Client) error {

@@ -1,7 +1,7 @@
 package authorization
 
 import (
-	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -127,21 +127,65 @@ func (a *Authorizer) batchGetSecretValue(call *stack.Call, r *secretRequest) ([]
 	return needs, nil
 }
 
+// validation is the version in the encryption context when Secrets Manager only tries whether the caller may use a key.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html#security-encryption-encryption-context
+const validation = "RequestToValidateKeyAccess"
+
 // secretKey are the permissions on the key under which a secret lies: Secrets Manager asks KMS in the caller's name. The
 // account's own key aws/secretsmanager lets every caller of Secrets Manager use it.
-// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+//
+// A value that is stored needs a data key; a key that is given to a secret is tried, with nothing encrypted; a value that is
+// read, or compared with one that is stored again under its token, is decrypted, by any key that it was encrypted under.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html#security-encryption-using-cmk
 func (a *Authorizer) secretKey(operation, secret string, r *secretRequest) []need {
-	id := r.KmsKeyId
-	if id == "" && a.resources.SecretKey != nil && operation != "CreateSecret" {
-		id = a.resources.SecretKey(r.SecretId)
+	use := func(key, version string, actions ...string) []need {
+		encryption := map[string]string{"SecretARN": secret, "SecretVersionId": version}
+		if key != "" && !own(key) && a.resources.Key != nil {
+			if _, _, ok := a.resources.Key(key); !ok {
+				return []need{{action: actions[0], resource: key, keys: policy.Context{}, guard: guard{name: key, must: true}}} // nobody may use what is not there
+			}
+		}
+		return a.through("secretsmanager", key, encryption, actions...)
 	}
-	actions := map[string][]string{"GetSecretValue": {"kms:Decrypt"}, "PutSecretValue": {"kms:GenerateDataKey"}}[operation]
-	if (operation == "CreateSecret" || operation == "UpdateSecret") && (r.value() || r.KmsKeyId != "") {
-		actions = []string{"kms:GenerateDataKey", "kms:Decrypt"}
+	given := r.KmsKeyId
+	if given == "" && a.resources.SecretKey != nil && operation != "CreateSecret" {
+		given = a.resources.SecretKey(r.SecretId)
 	}
-	context := map[string]string{"SecretARN": secret}
-	if version := cmp.Or(r.VersionId, r.ClientRequestToken); version != "" {
-		context["SecretVersionId"] = version
+	var needs []need
+	if r.KmsKeyId != "" && (operation == "CreateSecret" || operation == "UpdateSecret") {
+		needs = append(needs, use(r.KmsKeyId, validation, "kms:GenerateDataKey", "kms:Decrypt")...)
 	}
-	return a.through("secretsmanager", id, context, actions...)
+	switch operation {
+	case "CreateSecret", "PutSecretValue":
+		if r.value() {
+			needs = append(needs, use(given, r.ClientRequestToken, "kms:GenerateDataKey")...)
+		}
+	case "UpdateSecret":
+		if r.value() {
+			needs = append(needs, use(given, r.ClientRequestToken, "kms:GenerateDataKey", "kms:Decrypt")...)
+		}
+	}
+	version := r.VersionId
+	switch operation {
+	case "GetSecretValue":
+	case "PutSecretValue":
+		version = r.ClientRequestToken
+	default:
+		return needs
+	}
+	if a.resources.VersionKeys == nil || (operation == "PutSecretValue" && version == "") {
+		return needs
+	}
+	keys, version := a.resources.VersionKeys(r.SecretId, version, r.VersionStage)
+	if len(keys) == 0 || slices.ContainsFunc(keys, own) {
+		return needs
+	}
+	decrypt := use(keys[0], version, "kms:Decrypt")
+	for _, k := range keys[1:] {
+		decrypt[0].or = append(decrypt[0].or, use(k, version, "kms:Decrypt")...)
+	}
+	return append(needs, decrypt...)
 }
+
+// own says whether a key is the account's own for Secrets Manager.
+func own(key string) bool { return key == "" || strings.HasSuffix(key, "alias/aws/secretsmanager") }

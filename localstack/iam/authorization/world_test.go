@@ -60,10 +60,12 @@ func newWorld(t *testing.T) *world {
 	}
 	w.Server = stacktest.StartWith(t, clock, ids, all...)
 	w.authorizer = authorization.New(clock, w.roles, authorization.Resources{
-		Secret: secrets.Guard, SecretKey: secrets.Key, Key: keys.Guard, Bucket: buckets.Policy, Encryption: buckets.Encryption, Queue: queues.Policy,
+		Secret: secrets.Guard, SecretKey: secrets.Key, VersionKeys: secrets.VersionKeys,
+		Key: keys.Guard, Grants: keys.Grants, Grant: keys.Granted, Bucket: buckets.Policy, Encryption: buckets.Encryption, Queue: queues.Policy,
 		Topic: topics.Policy, Bus: buses.Policy, Function: functions.Permissions, PartitionKey: tables.PartitionKey,
 	})
 	w.Endpoint.Authorize = w.authorizer.Call
+	secrets.Keys = secretsmanager.Keys{Usable: keys.Usable, Permits: w.authorizer.Permits}
 	return w
 }
 

@@ -29,7 +29,7 @@ func knownKeys() []string {
 		"s3:x-amz-server-side-encryption", "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-content-sha256",
 		"s3:if-match", "s3:if-none-match",
 		"kms:CallerAccount", "kms:ViaService", "kms:EncryptionContextKeys", "kms:EncryptionAlgorithm", "kms:MacAlgorithm", "kms:RequestAlias",
-		"kms:GrantIsForAWSResource", // of CreateGrant, which the local stack does not have
+		"kms:GrantIsForAWSResource", "kms:GrantOperations", "kms:GrantConstraintType", "kms:GranteePrincipal", "kms:RetiringPrincipal",
 		"events:source", "events:detail-type",
 		"lambda:SourceFunctionArn",
 		"lambda:FunctionUrlAuthType", "lambda:InvokedViaFunctionUrl", // of calls by a function's URL, which come in elsewhere
