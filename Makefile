@@ -65,10 +65,10 @@ fleet: setup build-local synth-local ## FLEET (10000) secrets resolve and start,
 	MAYFLY_FLEET=$(FLEET) go test ./localstack/playground -run Fleet -v -timeout 60m
 
 .PHONY: build
-build: build/functions/.built build/functions/apply-contracts/contracts.json ## The functions for Lambda (linux/arm64) and the contracts
+build: build/functions/.built build/functions/apply-contracts/contracts.json build/functions/admit-rotation/guardrails.cedar ## The functions for Lambda (linux/arm64) and the contracts
 
 .PHONY: build-local
-build-local: build/local/.built build/local/apply-contracts/contracts.json ## The same for this machine
+build-local: build/local/.built build/local/apply-contracts/contracts.json build/local/admit-rotation/guardrails.cedar ## The same for this machine
 
 .PHONY: synth
 synth: setup build build/infra ## The CloudFormation template, into cdk.out
@@ -105,9 +105,16 @@ build/functions/.built build/local/.built: $(SOURCES)
 build/functions/apply-contracts/contracts.json build/local/apply-contracts/contracts.json: build/contracts.json
 	@mkdir -p $(@D) && cp $< $@
 
-# Replaced only when it changes: another digest is another template.
+build/functions/admit-rotation/guardrails.cedar build/local/admit-rotation/guardrails.cedar: build/guardrails.cedar
+	@mkdir -p $(@D) && cp $< $@
+
+# Replaced only when they change: another digest is another template.
 build/contracts.json: build/mayfly build/commit $(YAML)
 	@build/mayfly compile $(CONTRACTS) --out $@.new --commit "$(COMMIT)" >/dev/null
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+build/guardrails.cedar: build/mayfly build/commit $(YAML)
+	@build/mayfly compile $(CONTRACTS) --out - --guardrails $@.new >/dev/null
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # Rewritten only when it changes, so that what depends on it is, too.
@@ -125,6 +132,6 @@ build/infra: $(INFRA)
 	@mkdir -p $(@D)
 	go build -trimpath -o $@ ./infra/app
 
-.mayfly/cdk.out/manifest.json: build/infra build/local/.built build/local/apply-contracts/contracts.json $(ASL)
+.mayfly/cdk.out/manifest.json: build/infra build/local/.built build/local/apply-contracts/contracts.json build/local/admit-rotation/guardrails.cedar $(ASL)
 	@scripts/synth.sh .mayfly/cdk.out build/local
 	@touch $@

@@ -10,8 +10,10 @@ import (
 
 // NewContracts brings the contracts into force with the deployment. CloudFormation calls the function itself, which
 // answers it; the digest changes when a contract does, so that CloudFormation sees a reason to call.
+// Admission gets the rules that came with them; other rules are another asset, and so another version of its function.
 // Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources-lambda.html
-func NewContracts(scope constructs.Construct, id string, apply *Function, audit Audit, digest, commit string) awscdk.CfnCustomResource {
+func NewContracts(scope constructs.Construct, id string, admit, apply *Function, audit Audit, digest, commit string) awscdk.CfnCustomResource {
+	admit.Set(env.GuardrailsFile, jsii.String(GuardrailsFile))
 	apply.Set(env.ContractsFile, jsii.String(ContractsFile))
 	apply.Set(env.ContractCommit, &commit)
 	contracts := awscdk.NewCfnCustomResource(scope, &id, &awscdk.CfnCustomResourceProps{

@@ -32,6 +32,7 @@ func TestChangedContractsChangeTheDigest(t *testing.T) {
 	}
 	write(filepath.Join(folder, "apply-contracts", infra.ContractsFile),
 		`{"commit":"","contracts":[{"environment":"staging","target":null},{"environment":"prod"}]}`)
+	write(filepath.Join(folder, "admit-rotation", infra.GuardrailsFile), "")
 	changed := synthesize(t, map[string]any{"functions": folder})
 	digest := func(m template) any {
 		return m.the(t, "AWS::CloudFormation::CustomResource", "", "").Properties["Digest"]

@@ -60,7 +60,7 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 	readers := "MAYFLY_READER_ROLES=" + strings.Join(reading, ",")
 	more := map[string][]string{
 		"resolve-trigger":  {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
-		"admit-rotation":   {table, history},
+		"admit-rotation":   {table, history, "MAYFLY_GUARDRAILS_FILE=guardrails.cedar"},
 		"finish-secret":    {table},
 		"close-run":        {table, history},
 		"receive-webhook":  {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly"},

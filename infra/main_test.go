@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 		}
 		write(filepath.Join(built, "apply-contracts", infra.ContractsFile),
 			`{"commit":"4f2d","contracts":[{"environment":"prod","target":{"admin":"prod/orders-db-admin"}}],"services":[]}`)
+		write(filepath.Join(built, "admit-rotation", infra.GuardrailsFile), `permit (principal, action, resource);`)
 		return m.Run()
 	}())
 }

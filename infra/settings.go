@@ -35,6 +35,9 @@ type Settings struct {
 // ContractsFile is the name of the compiled contracts beside apply-contracts' bootstrap.
 const ContractsFile = "contracts.json"
 
+// GuardrailsFile is the name of the organisation's rules beside admit-rotation's bootstrap.
+const GuardrailsFile = "guardrails.cedar"
+
 // ReadSettings reads the context of the app. Its error names the context key or the file, and what to do.
 func ReadSettings(node constructs.Node) (Settings, error) {
 	s := Settings{
@@ -89,6 +92,10 @@ func (s *Settings) readContracts() error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("compiled contracts: %w; run `make build` (or `make build-local`) first", err)
+	}
+	rules := filepath.Join(s.Functions, functionName("AdmitRotation"), GuardrailsFile)
+	if _, err := os.Stat(rules); err != nil {
+		return fmt.Errorf("guardrails: %w; run `make build` (or `make build-local`) first", err)
 	}
 	var bundle struct {
 		Commit    string

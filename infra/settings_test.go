@@ -58,6 +58,10 @@ func TestSettingsSayWhatIsMissing(t *testing.T) {
 		t.Errorf("without compiled contracts: %v, want it to say what to run", err)
 	}
 	write(filepath.Join(folder, "apply-contracts", infra.ContractsFile), `{"contracts":`)
+	if _, err := infra.ReadSettings(app.Node()); err == nil || !strings.Contains(err.Error(), infra.GuardrailsFile) {
+		t.Errorf("without guardrails: %v, want it to name the file", err)
+	}
+	write(filepath.Join(folder, "admit-rotation", infra.GuardrailsFile), "")
 	if _, err := infra.ReadSettings(app.Node()); err == nil || !strings.Contains(err.Error(), infra.ContractsFile) {
 		t.Errorf("with broken contracts: %v, want it to name the file", err)
 	}

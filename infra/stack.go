@@ -34,7 +34,7 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	alarms.Watch(functions, machines, deadLetters)
 	webhook.Watch(alarms)
 	webhook.Answer(machines, NewTriggers(stack, "Triggers", s, machines, functions, deadLetters, alarms))
-	NewContracts(stack, "Contracts", functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
+	NewContracts(stack, "Contracts", functions.AdmitRotation, functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
 	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
 	return stack, nil
 }

@@ -202,6 +202,7 @@ func TestPatternsHaveRoom(t *testing.T) {
 			write(filepath.Join(folder, name, "bootstrap"), name)
 		}
 		write(filepath.Join(folder, "apply-contracts", infra.ContractsFile), `{"commit":"4f2d","contracts":[`+strings.Join(contracts, ",")+`],"services":[]}`)
+		write(filepath.Join(folder, "admit-rotation", infra.GuardrailsFile), "")
 		for name, r := range synthesize(t, map[string]any{"functions": folder}).rules(t) {
 			if len(r.Pattern) > most {
 				t.Errorf("with %d environments more, the pattern of %s has %d characters, at most %d", environments, name, len(r.Pattern), most)

@@ -5,12 +5,17 @@ package localstack
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -66,7 +71,7 @@ type Stack struct {
 	responses *template.Responses
 	server    *http.Server
 	deployed  *template.Stack
-	scratch   string // folder of contracts that were put in the place of those in the assembly
+	scratch   string // folder of copies of functions' folders
 }
 
 // Start starts every service behind one endpoint.
@@ -175,9 +180,12 @@ func (s *Stack) config(key, secret, token string) aws.Config {
 	return aws.Config{Region: stack.Region, BaseEndpoint: &s.URL, Credentials: credentials.NewStaticCredentialsProvider(key, secret, token)}
 }
 
-// Deploy deploys a cloud assembly (cdk.out), or updates what is deployed. Contracts, when given, take the place of the
-// compiled contracts in the assembly: of every function that has some beside its binary.
-func (s *Stack) Deploy(ctx context.Context, assembly string, contracts []byte) error {
+// Files are texts by file name. Deploy puts each in the place of the file of that name beside a function's binary.
+type Files map[string][]byte
+
+// Deploy deploys a cloud assembly (cdk.out), or updates what is deployed, with other contracts and rules than those in it. What
+// CloudFormation sees of contracts is their digest in the template, so that those of a later deployment need mayfly apply.
+func (s *Stack) Deploy(ctx context.Context, assembly string, files Files) error {
 	t, err := template.Load(assembly, "")
 	if err != nil {
 		return err
@@ -190,33 +198,52 @@ func (s *Stack) Deploy(ctx context.Context, assembly string, contracts []byte) e
 	}
 	s.deployed, err = template.Deploy(ctx, t, template.Options{
 		Types: types, Previous: s.deployed, Responses: s.responses,
-		Asset:  func(_, key string) (string, error) { return s.asset(t, key, contracts) },
+		Asset:  func(_, key string) (string, error) { return s.asset(t.Assets[key], files) },
 		Invoke: s.invokeNow,
 	})
 	return err
 }
 
-// asset is the folder of a function's code; where that holds contracts and others are wanted, a copy of it with those.
-func (s *Stack) asset(t *template.Template, key string, contracts []byte) (string, error) {
-	const file = "contracts.json"
-	folder := t.Assets[key]
-	if contracts == nil || folder == "" {
+// asset is the folder to use in the place of a function's: "" for itself; where it holds a file that another is wanted for, a
+// copy of it with that. A copy is named by what it holds and stays until Close: a function may still start from it.
+func (s *Stack) asset(folder string, files Files) (string, error) {
+	sum, wanted := sha256.New(), Files{}
+	fmt.Fprintf(sum, "%q", folder)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if _, err := os.Stat(filepath.Join(folder, name)); folder != "" && err == nil {
+			wanted[name] = files[name]
+			fmt.Fprintf(sum, "%q%q", name, files[name])
+		}
+	}
+	if len(wanted) == 0 {
 		return "", nil
 	}
-	if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
-		return "", nil // not a function with contracts: the assembly's own folder
+	if s.scratch == "" {
+		var err error
+		if s.scratch, err = os.MkdirTemp("", "mayfly-functions-"); err != nil {
+			return "", err
+		}
 	}
-	scratch, err := os.MkdirTemp("", "mayfly-contracts-")
-	if err != nil {
-		return "", err
+	copied := filepath.Join(s.scratch, hex.EncodeToString(sum.Sum(nil)[:16]))
+	err := os.Mkdir(copied, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return copied, nil
 	}
-	old := s.scratch
-	s.scratch = scratch
-	return scratch, errors.Join(
-		link(filepath.Join(folder, "bootstrap"), filepath.Join(scratch, "bootstrap")),
-		os.WriteFile(filepath.Join(scratch, file), contracts, 0o600),
-		os.RemoveAll(old),
-	)
+	return copied, errors.Join(err, fill(copied, folder, wanted))
+}
+
+// fill puts files into a folder, and links to the others of another folder.
+func fill(copied, folder string, files Files) error {
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		file := filepath.Join(copied, e.Name())
+		if text, other := files[e.Name()]; other {
+			err = errors.Join(err, os.WriteFile(file, text, 0o600))
+		} else {
+			err = errors.Join(err, link(filepath.Join(folder, e.Name()), file))
+		}
+	}
+	return err
 }
 
 // link makes a symbolic link that holds wherever it is followed from.

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
@@ -119,7 +120,10 @@ func (b *bench) functions() {
 	sm, reg := secretsmanager.NewFromConfig(b.Config), &dynamo.Registry{DB: dynamodb.NewFromConfig(b.Config), Contracts: "mayfly-contracts", Runs: "mayfly-runs"}
 	kinds := rotation.Rotators{contract.Random: random.Rotator{}}
 	b.steps = map[string]step{
-		"AdmitRotation":   handler((&rotation.AdmitRotation{Log: log, Registry: reg, Secrets: sm, Executions: sfn.NewFromConfig(b.Config)}).Handle),
+		"AdmitRotation": handler((&rotation.AdmitRotation{Log: log, Registry: reg, Secrets: sm, Executions: sfn.NewFromConfig(b.Config),
+			Rules: func() (blastradius.Guardrails, error) {
+				return blastradius.ReadGuardrails(blastradius.Rules(contract.Bundle{}))
+			}}).Handle),
 		"CreateSecret":    handler((&rotation.CreateSecret{Log: log, Secrets: sm, Rand: rand.Reader}).Handle),
 		"SetSecret":       handler((&rotation.SetSecret{Log: log, Secrets: sm, Rotators: kinds}).Handle),
 		"TestSecret":      handler((&rotation.TestSecret{Log: log, Secrets: sm, Rotators: kinds}).Handle),

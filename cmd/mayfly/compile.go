@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 )
 
 // compile writes the compiled contracts.
 type compile struct {
-	Dir    string `arg:"" optional:"" default:"contracts" help:"Folder of contracts."`
-	Out    string `required:"" short:"o" help:"File to write; - for standard output."`
-	Commit string `help:"Git commit of the contracts, as far as known; kept in the file and in every audit record."`
-	JSON   bool   `name:"json" help:"Write JSON."`
+	Dir        string `arg:"" optional:"" default:"contracts" help:"Folder of contracts."`
+	Out        string `required:"" short:"o" help:"File to write; - for standard output."`
+	Guardrails string `placeholder:"FILE" help:"File to write the rules into that admission asks at run time."`
+	Commit     string `help:"Git commit of the contracts, as far as known; kept in the file and in every audit record."`
+	JSON       bool   `name:"json" help:"Write JSON."`
 }
 
 // Help is shown below the flags.
@@ -20,7 +22,7 @@ func (compile) Help() string {
 	return `The same contracts give the same bytes.
 
 Examples:
-  mayfly compile contracts --out build/contracts.json --commit "$(git rev-parse HEAD)"`
+  mayfly compile contracts --out build/contracts.json --guardrails build/guardrails.cedar --commit "$(git rev-parse HEAD)"`
 }
 
 // Run checks and compiles; with a problem nothing is written.
@@ -44,6 +46,11 @@ func (c compile) Run(out output) error {
 	data, err := bundle.Compile()
 	if err != nil {
 		return err
+	}
+	if c.Guardrails != "" {
+		if err := os.WriteFile(c.Guardrails, blastradius.Rules(bundle), 0o644); err != nil {
+			return fmt.Errorf("cannot write the guardrails: %w; name a file in a folder that exists", err)
+		}
 	}
 	if c.Out == "-" {
 		_, err := out.Out.Write(data)

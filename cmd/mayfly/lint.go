@@ -73,15 +73,10 @@ func load(dir string) (contract.Bundle, source.Problems, error) {
 
 // guardrails reads the folder's rules. A folder without the file has none.
 func guardrails(fsys fs.FS) (blastradius.Guardrails, source.Problems) {
-	const file = "guardrails.cedar"
-	problem := source.Problem{File: file, Line: 1, Column: 1, Code: "bad-guardrails", Do: "correct the rules: without them nothing is checked"}
-	text, err := fs.ReadFile(fsys, file)
-	if errors.Is(err, fs.ErrNotExist) {
+	problem := source.Problem{File: source.GuardrailsFile, Line: 1, Column: 1, Code: "bad-guardrails", Do: "correct the rules: without them nothing is checked"}
+	text, err := fs.ReadFile(fsys, source.GuardrailsFile)
+	if err != nil { // there is none, or source.Load says why it cannot be read
 		return blastradius.Guardrails{}, nil
-	}
-	if err != nil {
-		problem.Message, problem.Do = err.Error(), "make the file readable"
-		return blastradius.Guardrails{}, source.Problems{problem}
 	}
 	rules, err := blastradius.ReadGuardrails(text)
 	var bad *blastradius.BadRule

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
-	"github.com/mayfly-secrets/mayfly/internal/contract/source"
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
@@ -24,7 +23,10 @@ type local struct {
 
 // options loads the contracts and looks for the template.
 func (l local) options() (playground.Options, error) {
-	bundle, problems := source.Load(os.DirFS(l.Contracts))
+	bundle, problems, err := load(l.Contracts)
+	if err != nil {
+		return playground.Options{}, err
+	}
 	if len(problems) > 0 {
 		return playground.Options{}, fmt.Errorf("the contracts in %s have %d problem(s), the first: %s; run mayfly lint %s", l.Contracts, len(problems), problems[0].Message, l.Contracts)
 	}

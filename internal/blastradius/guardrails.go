@@ -18,6 +18,20 @@ import (
 // speak of. The zero value has no rules and finds nothing.
 type Guardrails struct{ policies *cedar.PolicySet }
 
+// noRules is what stands where there are no rules, so that a file of rules that got lost is not taken for that.
+const noRules = `// The folder of contracts has no guardrails.cedar: everything is allowed.
+@id("no-rules")
+permit (principal, action, resource);
+`
+
+// Rules is the text of a bundle's guardrails, as admission gets it.
+func Rules(b contract.Bundle) []byte {
+	if b.Guardrails == nil {
+		return []byte(noRules)
+	}
+	return b.Guardrails
+}
+
 // Finding is a rule that a contract breaks.
 type Finding struct {
 	Secret string `json:"secret"`
@@ -85,12 +99,20 @@ func ReadGuardrails(text []byte) (Guardrails, error) {
 }
 
 // Evaluate applies the rules to every contract, as Action::"lint", and gives every finding: by contract in the order of the
-// bundle, then by rule. A contract for which no radius can be derived is passed over; Problems says why.
+// bundle, then by rule. What admission would find beside that under the initial policy is found too, such as a rule over what is
+// known at lint only, which would refuse every run. A contract for which no radius can be derived is passed over; Problems says why.
 func (g Guardrails) Evaluate(b contract.Bundle) []Finding {
 	found := []Finding{}
 	for _, c := range b.Contracts {
 		if e, ok := lintEntity(b, c); ok {
+			at := len(found)
 			found = append(found, g.decide(c, "lint", e)...)
+			known := func(f Finding) bool {
+				return slices.ContainsFunc(found[at:], func(k Finding) bool { return k.Rule == f.Rule })
+			}
+			if p, err := policy.Initial(c); err == nil {
+				found = append(found, slices.DeleteFunc(g.Admit(c, p), known)...)
+			}
 		}
 	}
 	return found

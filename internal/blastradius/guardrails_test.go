@@ -168,3 +168,45 @@ func TestRulesFailClosed(t *testing.T) {
 		})
 	}
 }
+
+// A rule over what is known at lint only refuses every run; that is found before it is deployed.
+func TestRuleThatAdmissionCannotEvaluate(t *testing.T) {
+	rules, err := blastradius.ReadGuardrails([]byte(`@id("all") permit (principal, action, resource);
+@id("shared") @reason("shared") forbid (principal, action, resource) unless { resource.elsewhere.isEmpty() };`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := ours(t)
+	found := rules.Evaluate(b)
+	if len(found) != len(b.Contracts) {
+		t.Fatalf("%d findings for %d contracts: %v", len(found), len(b.Contracts), found)
+	}
+	for _, f := range found {
+		if f.Rule != blastradius.RuleBroken || !strings.Contains(f.Reason, "shared") || !strings.Contains(f.Reason, "elsewhere") {
+			t.Errorf("%v", f)
+		}
+	}
+}
+
+// Where there are no rules, admission gets a text that says so; a lost file is no such text.
+func TestRulesOfABundle(t *testing.T) {
+	b := ours(t)
+	if text := string(blastradius.Rules(b)); !strings.Contains(text, `@id("owner-known")`) {
+		t.Errorf("the rules of our contracts are\n%s", text)
+	}
+	b.Guardrails = nil
+	none, err := blastradius.ReadGuardrails(blastradius.Rules(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := none.Evaluate(b); len(found) > 0 {
+		t.Errorf("without rules: %v", found)
+	}
+	lost, err := blastradius.ReadGuardrails(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := lost.Admit(b.Contracts[0], policy.Policy{}); len(found) != 1 || found[0].Rule != blastradius.NotPermitted {
+		t.Errorf("an empty file permits: %v", found)
+	}
+}

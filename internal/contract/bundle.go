@@ -17,6 +17,8 @@ type Bundle struct {
 	Commit    string
 	Contracts []Contract
 	Services  []Service
+	// Guardrails is the text of guardrails.cedar, which is no part of the compiled contracts; nil: there is no such file.
+	Guardrails []byte
 }
 
 // compiled is the file contracts.json.

@@ -17,6 +17,7 @@ const (
 	DispatchBucket = "MAYFLY_DISPATCH_BUCKET" // name of the bucket with the lists of fleets and the deliveries of webhooks
 	RetentionDays  = "MAYFLY_RETENTION_DAYS"  // days that an audit record is locked
 	ContractsFile  = "MAYFLY_CONTRACTS_FILE"  // path of the compiled contracts beside the function's binary
+	GuardrailsFile = "MAYFLY_GUARDRAILS_FILE" // path of the rules beside the function's binary
 	ContractCommit = "MAYFLY_CONTRACT_COMMIT" // Git commit of the contracts in force, as far as known
 	Environment    = "MAYFLY_ENVIRONMENT"     // environment that Mayfly's own secrets are in, such as prod
 	Bus            = "MAYFLY_BUS"             // name of the event bus that webhooks are put on

@@ -25,14 +25,15 @@ const (
 
 // The codes.
 const (
-	InputMalformed  Code = "InputMalformed"  // the input of an execution or event is not what its schema says
-	SecretUnknown   Code = "SecretUnknown"   // no contract in force for this secret
-	SecretMissing   Code = "SecretMissing"   // the secret is not in Secrets Manager, or is marked for deletion
-	ContractInvalid Code = "ContractInvalid" // a contract does not parse or contradicts itself
-	PolicyInvalid   Code = "PolicyInvalid"   // a mayfly:* tag does not parse or loosens the contract
-	PendingForeign  Code = "PendingForeign"  // AWSPENDING sits on a fresh version that Mayfly did not make
-	LeaseLost       Code = "LeaseLost"       // another run owns the secret now; this one changes nothing more
-	GuardrailDenied Code = "GuardrailDenied" // an organisation rule forbids this
+	InputMalformed    Code = "InputMalformed"    // the input of an execution or event is not what its schema says
+	SecretUnknown     Code = "SecretUnknown"     // no contract in force for this secret
+	SecretMissing     Code = "SecretMissing"     // the secret is not in Secrets Manager, or is marked for deletion
+	ContractInvalid   Code = "ContractInvalid"   // a contract does not parse or contradicts itself
+	PolicyInvalid     Code = "PolicyInvalid"     // a mayfly:* tag does not parse or loosens the contract
+	PendingForeign    Code = "PendingForeign"    // AWSPENDING sits on a fresh version that Mayfly did not make
+	LeaseLost         Code = "LeaseLost"         // another run owns the secret now; this one changes nothing more
+	GuardrailDenied   Code = "GuardrailDenied"   // an organisation rule forbids this
+	GuardrailsInvalid Code = "GuardrailsInvalid" // the organisation's rules cannot be read, so nothing is known to be allowed
 
 	AuthorityUnavailable Code = "AuthorityUnavailable" // Secrets Manager throttled or did not answer
 	RegistryUnavailable  Code = "RegistryUnavailable"  // DynamoDB throttled or did not answer
@@ -57,7 +58,7 @@ const (
 
 var classes = map[Code]Class{
 	InputMalformed: StopClean, SecretUnknown: StopClean, SecretMissing: StopClean, ContractInvalid: StopClean,
-	PolicyInvalid: StopClean, PendingForeign: StopClean, LeaseLost: StopClean, GuardrailDenied: StopClean,
+	PolicyInvalid: StopClean, PendingForeign: StopClean, LeaseLost: StopClean, GuardrailDenied: StopClean, GuardrailsInvalid: StopClean,
 
 	AuthorityUnavailable: Retry, RegistryUnavailable: Retry, AuditUnavailable: Retry, TargetUnavailable: Retry,
 	OutcomeUnknown: Verify, Internal: Verify,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/policy"
 	"github.com/mayfly-secrets/mayfly/internal/registry"
@@ -37,6 +38,7 @@ type AdmitRotation struct {
 	Executions interface {
 		DescribeExecution(ctx context.Context, in *sfn.DescribeExecutionInput, opts ...func(*sfn.Options)) (*sfn.DescribeExecutionOutput, error)
 	}
+	Rules func() (blastradius.Guardrails, error) // the organisation's, as the deployment brought them
 }
 
 // untilCommit is how long a run may take to its commit point before another one may take over: all steps up to there with
@@ -197,6 +199,10 @@ func (s *AdmitRotation) decide(ctx context.Context, run *Run, c Context) error {
 		}
 		return s.Registry.Release(ctx, run.Secret, run.ID, dueAfterSkip(run, facts, c.Now()), run.Head)
 	}
+	noted, err := s.guard(run, decision)
+	if err != nil {
+		return err
+	}
 	if err := s.versions(ctx, secret, run, c.Now()); err != nil {
 		return err
 	}
@@ -204,6 +210,7 @@ func (s *AdmitRotation) decide(ctx context.Context, run *Run, c Context) error {
 	if run.Trigger.Reason != "" {
 		rec.Reason = run.Trigger.Reason + " (" + decision.Message + ")"
 	}
+	rec.Reason += noted
 	if err := note(ctx, s.Log, run, rec); err != nil {
 		return err
 	}

@@ -227,7 +227,7 @@ func TestBadContracts(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if err := s.Deploy(t.Context(), filepath.Join("..", "..", ".mayfly", "cdk.out"), file); err == nil || !strings.Contains(err.Error(), "ContractInvalid") {
+			if err := s.Deploy(t.Context(), filepath.Join("..", "..", ".mayfly", "cdk.out"), localstack.Files{"contracts.json": file}); err == nil || !strings.Contains(err.Error(), "ContractInvalid") {
 				t.Errorf("the deployment said %v, want ContractInvalid", err)
 			}
 			p := &playground.Playground{Stack: s}

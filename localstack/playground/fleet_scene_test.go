@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
@@ -65,7 +66,7 @@ func newFleet(t *testing.T, n int, due time.Time) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Deploy(t.Context(), filepath.Join("..", "..", ".mayfly", "cdk.out"), compiled); err != nil {
+	if err := s.Deploy(t.Context(), filepath.Join("..", "..", ".mayfly", "cdk.out"), localstack.Files{"contracts.json": compiled, "guardrails.cedar": blastradius.Rules(contract.Bundle{})}); err != nil {
 		t.Fatalf("%v; no synthesized template? run `make synth-local`", err)
 	}
 	f := &fleet{T: t, Stack: s, machines: sfn.NewFromConfig(s.Config())}

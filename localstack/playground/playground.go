@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/localstack"
@@ -86,13 +87,13 @@ func Start(ctx context.Context, o Options) (_ *Playground, err error) {
 	return p, p.Settle(ctx)
 }
 
-// Deploy deploys the template with these contracts, as `cdk deploy` would after a commit.
+// Deploy deploys the template with these contracts and rules, as `cdk deploy` would after a commit.
 func (p *Playground) Deploy(ctx context.Context, b contract.Bundle) error {
 	compiled, err := b.Compile()
 	if err != nil {
 		return err
 	}
-	return p.Stack.Deploy(ctx, p.options.Assembly, compiled)
+	return p.Stack.Deploy(ctx, p.options.Assembly, localstack.Files{"contracts.json": compiled, "guardrails.cedar": blastradius.Rules(b)})
 }
 
 // pointed is the bundle with every target at the throw-away server and the policy of the playground.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,11 @@ type Stack struct {
 type deployed struct {
 	Type       string
 	Properties string // resolved, as JSON
+	assets     []asset
 }
+
+// asset is an asset that a resource asked for, and where it was.
+type asset struct{ bucket, key, path string }
 
 // Physical is the value of Ref for a logical id, or "".
 func (s *Stack) Physical(logicalID string) string { return s.Resources[logicalID].Ref }
@@ -59,7 +64,7 @@ func (s *Stack) Physical(logicalID string) string { return s.Resources[logicalID
 // With Previous it updates that stack: what is new is made, what has other properties than before is made again (a
 // Make replaces or changes its resource in place), what is unchanged is left alone, and what the template no longer
 // holds stays as it is, but for custom resources, whose function gets a Delete request in the end. Other content of an
-// asset under the same key goes unnoticed: the CDK names assets by their content.
+// asset in the same place goes unnoticed: the CDK names assets by their content. Another place under the same key is a change.
 //
 // When a resource fails, Deploy returns the stack as far as it got along with the error; nothing is rolled back. Pass
 // that stack as Previous to go on.
@@ -175,7 +180,7 @@ func (d *deployment) make(ctx context.Context, id string) error {
 	}
 	now := deployed{Type: r.Type, Properties: string(text)}
 	before, was := d.stack.deployed[id]
-	if was && before == now {
+	if was && before.Type == now.Type && before.Properties == now.Properties && d.inPlace(before.assets) {
 		d.scope.made[id] = d.stack.Resources[id]
 		return nil
 	}
@@ -183,7 +188,13 @@ func (d *deployment) make(ctx context.Context, id string) error {
 	if isCustom(r.Type) {
 		made, err = d.custom(ctx, id, r.Type, properties.(map[string]any), before)
 	} else {
-		made, err = d.types[r.Type](ctx, stack.Resource{LogicalID: id, Type: r.Type, Properties: text, Asset: d.asset})
+		made, err = d.types[r.Type](ctx, stack.Resource{LogicalID: id, Type: r.Type, Properties: text, Asset: func(bucket, key string) (string, error) {
+			path, err := d.asset(bucket, key)
+			if err == nil {
+				now.assets = append(now.assets, asset{bucket, key, path})
+			}
+			return path, err
+		}})
 	}
 	if err != nil {
 		return err
@@ -219,6 +230,14 @@ func (d *deployment) asset(bucket, key string) (string, error) {
 		return path, nil
 	}
 	return "", fmt.Errorf("s3://%s/%s is no file asset of stack %s, which has %d", bucket, key, d.stack.Name, len(d.template.Assets))
+}
+
+// inPlace says whether assets are where they were.
+func (d *deployment) inPlace(assets []asset) bool {
+	return !slices.ContainsFunc(assets, func(a asset) bool {
+		path, err := d.asset(a.bucket, a.key)
+		return err != nil || path != a.path
+	})
 }
 
 func (d *deployment) outputs() error {

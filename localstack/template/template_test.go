@@ -303,7 +303,8 @@ func TestAssembly(t *testing.T) {
 		}
 		return stack.Made{}, err
 	}}
-	if _, err := template.Deploy(t.Context(), tpl, template.Options{Types: types}); err != nil {
+	first, err := template.Deploy(t.Context(), tpl, template.Options{Types: types})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if want := filepath.Join(dir, "asset.abc"); found != want {
@@ -315,11 +316,19 @@ func TestAssembly(t *testing.T) {
 		}
 		return "", nil
 	}
-	if _, err := template.Deploy(t.Context(), tpl, template.Options{Types: types, Asset: override}); err != nil {
-		t.Fatal(err)
-	}
-	if found != "/built/here" {
-		t.Errorf("override ignored: %s", found)
+	for _, previous := range []*template.Stack{nil, first} { // also where nothing else has changed
+		found = ""
+		second, err := template.Deploy(t.Context(), tpl, template.Options{Types: types, Asset: override, Previous: previous})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found != "/built/here" {
+			t.Errorf("override ignored: %s", found)
+		}
+		found = "unchanged"
+		if _, err := template.Deploy(t.Context(), tpl, template.Options{Types: types, Asset: override, Previous: second}); err != nil || found != "unchanged" {
+			t.Errorf("the function was made again for the same asset: %v, %v", found, err)
+		}
 	}
 	if _, err := template.Load(dir, "Other"); err == nil {
 		t.Error("a stack that is not there was loaded")

@@ -5,6 +5,7 @@ package source
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -19,6 +20,9 @@ import (
 
 // Check is what somebody else demands of contracts that are sound in themselves. Each clash is reported at its place.
 type Check func(contract.Bundle) []contract.Clash
+
+// GuardrailsFile is the name of the organisation's rules in a folder of contracts. Load takes their text as it is.
+const GuardrailsFile = "guardrails.cedar"
 
 // Load reads a folder of contracts: *.yaml are contracts, services/*.yaml are services; anything else is passed over. With
 // problems, the bundle holds what could be read and must not come into force. Checks see a bundle without problems only.
@@ -46,6 +50,11 @@ func Load(fsys fs.FS, checks ...Check) (contract.Bundle, Problems) {
 	if len(written) == 0 {
 		l.problems = append(l.problems, Problem{File: ".", Line: 1, Column: 1, Code: "no-contracts",
 			Message: "the folder holds no contract", Do: "name a folder with *.yaml contracts, or write one"})
+	}
+	if rules, err := fs.ReadFile(fsys, GuardrailsFile); err == nil {
+		bundle.Guardrails = rules
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		l.fail(GuardrailsFile, "bad-guardrails", err, "make the file readable")
 	}
 	for i, d := range written {
 		d.meaning(bundle.Contracts[i], bundle.Services)
