@@ -66,6 +66,7 @@ type Stack struct {
 	Queues    *sqs.Service
 	Topics    *sns.Service
 	Keys      *kms.Service
+	Access    *authorization.Authorizer
 
 	providers []stack.Provider
 	responses *template.Responses
@@ -126,13 +127,15 @@ func (s *Stack) wire() {
 		s.Functions, s.Machines, s.Events, s.Schedules, roles, s.Keys, sts.New(s.Clock, s.Identities, roles))
 	s.providers = []stack.Provider{s.Secrets, s.Tables, s.Buckets, s.Queues, s.Topics, s.Metrics, s.Logs, s.Functions,
 		s.Machines, s.Events, s.Schedules, roles, s.Keys}
-	gate := authorization.New(s.Clock, roles, authorization.Resources{
+	s.Access = authorization.New(s.Clock, roles, authorization.Resources{
 		Secret: s.Secrets.Guard, SecretKey: s.Secrets.Key, VersionKeys: s.Secrets.VersionKeys,
 		Key: s.Keys.Guard, Grants: s.Keys.Grants, Grant: s.Keys.Granted, Bucket: s.Buckets.Policy, Encryption: s.Buckets.Encryption,
-		Queue: s.Queues.Policy, Topic: s.Topics.Policy, Bus: s.Events.Policy, Function: s.Functions.Permissions, PartitionKey: s.Tables.PartitionKey,
+		Queue: s.Queues.Policy, Topic: s.Topics.Policy, Bus: s.Events.Policy, Function: s.Functions.Permissions,
+		QueueKey: s.Queues.Key, TopicKey: s.Topics.Key, PartitionKey: s.Tables.PartitionKey,
 	})
-	s.Endpoint.Authorize, s.Machines.Authorize = gate.Call, gate.Machine
-	s.Secrets.Keys = secretsmanager.Keys{Usable: s.Keys.Usable, Permits: gate.Permits}
+	s.Endpoint.Authorize, s.Machines.Authorize, s.Functions.Authorize = s.Access.Call, s.Access.Service, s.Access.Service
+	s.Events.Targets.Authorize, s.Schedules.Targets.Authorize = s.Access.Service, s.Access.Service
+	s.Secrets.Keys = secretsmanager.Keys{Usable: s.Keys.Usable, Permits: s.Access.Permits}
 	s.Endpoint.Observe = func(ctx context.Context, call *stack.Call, reply stack.Reply) {
 		if event, ok := cloudtrail.Record(call, reply); ok {
 			emit(ctx, event)
@@ -251,6 +254,9 @@ func link(from, to string) error {
 	absolute, err := filepath.Abs(from)
 	return errors.Join(err, os.Symlink(absolute, to))
 }
+
+// Roles are the names of the roles that the template made.
+func (s *Stack) Roles() []string { return s.deployed.Of("AWS::IAM::Role") }
 
 // Close ends every execution, function process and connection.
 func (s *Stack) Close() error {

@@ -227,7 +227,7 @@ func (s *Service) deliver(r *rule, event []byte, id string, now time.Time) {
 	at := *r
 	for _, t := range r.targets {
 		job := delivery.Job{
-			ID: id, TargetARN: t.Arn, MaxAttempts: 185, MaxAge: 24 * time.Hour,
+			ID: id, TargetARN: t.Arn, RoleARN: t.RoleArn, MaxAttempts: 185, MaxAge: 24 * time.Hour,
 			Payload: func(int) ([]byte, error) { return t.input(event, &at, now) },
 			Dead: func(attributes map[string]string) string {
 				attributes["RULE_ARN"] = at.arn()

@@ -40,6 +40,8 @@ type Service struct {
 	Send func(ctx context.Context, queueARN, body string, attributes map[string]string) error
 	// Metric takes the metrics of namespace AWS/Lambda. If nil, there are none.
 	Metric func(namespace, name string, dimensions map[string]string, value float64)
+	// Authorize says whether a function's role may do what Lambda does with it: write the log. If nil, it may.
+	Authorize func(ctx context.Context, roleARN, action, resource string) error
 	// MaxIdle is how many idle processes a function keeps at most. If 0, it is 16.
 	MaxIdle int
 	// NewID makes request ids. If nil, they are random UUIDs.

@@ -2,12 +2,15 @@ package lambda
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
 
 // copyLog passes the lines of a process on as log events until it has closed its output.
@@ -26,7 +29,17 @@ func (b *sandbox) copyLog(read *os.File) {
 	}
 }
 
+// log writes a line, if the function's role may: without the permission it is lost, as it is in AWS.
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 func (b *sandbox) log(line string) {
+	if may := b.service.Authorize; may != nil {
+		group := fmt.Sprintf("arn:aws:logs:%s:%s:log-group:%s:log-stream:", stack.Region, stack.Account, b.set.Logging.Group)
+		if !b.logged.Load() && may(context.Background(), b.set.Role, "logs:CreateLogStream", group) != nil ||
+			may(context.Background(), b.set.Role, "logs:PutLogEvents", group+b.stream) != nil {
+			return
+		}
+		b.logged.Store(true)
+	}
 	b.service.logs.Put(b.set.Logging.Group, b.stream, b.service.clock.Now(), line)
 }
 

@@ -24,6 +24,7 @@ type sandbox struct {
 	cmd     *exec.Cmd
 	key     string // access key of its credentials
 	stream  string // log stream
+	logged  atomic.Bool
 	server  *http.Server
 
 	current  atomic.Pointer[invocation]

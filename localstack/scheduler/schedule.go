@@ -187,7 +187,8 @@ func (s *Service) fire(f *schedule, at time.Time) {
 	t, execution := f.input.Target, name.UUID()
 	payload := func(attempt int) ([]byte, error) { return []byte(f.payload(at, execution, attempt)), nil }
 	job := delivery.Job{
-		ID: execution, TargetARN: t.Arn, Payload: payload, MaxAttempts: 185, MaxAge: 24 * time.Hour,
+		ID: execution, TargetARN: t.Arn, RoleARN: t.RoleArn, DeadLetterRole: t.RoleArn, // https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
+		Payload: payload, MaxAttempts: 185, MaxAge: 24 * time.Hour,
 		Dead: func(attributes map[string]string) string {
 			attributes["SCHEDULE_ARN"], attributes["EXECUTION_ID"] = f.arn(), execution
 			attributes["SCHEDULED_TIME"] = timestamp(at)

@@ -97,6 +97,16 @@ func (s *Service) Policy(topicARN string) string {
 	return ""
 }
 
+// Key is the KMS key under which a topic keeps its messages, "" if there is none.
+func (s *Service) Key(topicARN string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.topics[topicARN]; ok {
+		return t.attributes["KmsMasterKeyId"]
+	}
+	return ""
+}
+
 var topicName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
 type createTopicInput struct {

@@ -151,6 +151,16 @@ func (s *Service) Policy(queueARN string) string {
 	return ""
 }
 
+// Key is the KMS key under which the queue keeps its messages, "" if there is none.
+func (s *Service) Key(queueARN string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q, ok := s.byARN(queueARN); ok {
+		return q.settings.text["KmsMasterKeyId"]
+	}
+	return ""
+}
+
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
 type createQueueInput struct {

@@ -53,6 +53,9 @@ func (s *Service) install(in *createInput) (*stateMachine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayLog(in); err != nil {
+		return nil, err
+	}
 	m := &stateMachine{
 		arn: resourceARN("stateMachine", in.Name), name: in.Name, role: in.RoleArn, express: in.Type == "EXPRESS",
 		text: in.Definition, parsed: parsed, created: s.clock.Now(),
@@ -60,6 +63,23 @@ func (s *Service) install(in *createInput) (*stateMachine, error) {
 	}
 	s.machines[m.arn] = m
 	return m, nil
+}
+
+// mayLog refuses a machine that is to log and whose role may not manage log deliveries.
+// Source: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
+func (s *Service) mayLog(in *createInput) error {
+	log, _ := in.LoggingConfiguration.(map[string]any)
+	if destinations, _ := log["destinations"].([]any); len(destinations) == 0 || s.Authorize == nil {
+		return nil
+	}
+	for _, action := range []string{"CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries",
+		"PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups"} {
+		if err := s.Authorize(s.ctx, in.RoleArn, "logs:"+action, "*"); err != nil {
+			return &stack.Error{Code: "AccessDeniedException",
+				Message: fmt.Sprintf("The state machine IAM Role is not authorized to access the Log Destination: %v", err)}
+		}
+	}
+	return nil
 }
 
 type updateInput struct{ StateMachineArn, Definition, RoleArn string }

@@ -59,6 +59,18 @@ type asset struct{ bucket, key, path string }
 // Physical is the value of Ref for a logical id, or "".
 func (s *Stack) Physical(logicalID string) string { return s.Resources[logicalID].Ref }
 
+// Of lists the values of Ref of all resources of a type, sorted.
+func (s *Stack) Of(kind string) []string {
+	var refs []string
+	for id, d := range s.deployed {
+		if d.Type == kind {
+			refs = append(refs, s.Resources[id].Ref)
+		}
+	}
+	slices.Sort(refs)
+	return refs
+}
+
 // Deploy makes the template's resources in the order of their dependencies.
 //
 // With Previous it updates that stack: what is new is made, what has other properties than before is made again (a

@@ -36,6 +36,23 @@ type Targets struct {
 	Log func(group, stream string, at time.Time, line string)
 	// Put puts a whole event on another bus.
 	Put func(ctx context.Context, bus string, event []byte) error
+	// Authorize says whether a role may do something to a target; its error is why not. If nil, roles may do everything.
+	Authorize func(ctx context.Context, roleARN, action, resourceARN string) error
+}
+
+// actions are what a role needs at a target, by Kind. Log groups are written to without one.
+// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-iam-roles.html
+var actions = map[string]string{
+	"lambda": "lambda:InvokeFunction", "states": "states:StartExecution", "sqs": "sqs:SendMessage", "sns": "sns:Publish", "events": "events:PutEvents",
+}
+
+// may says whether the role may reach the target. Without a role the target's own policy decides, which is not modelled.
+func (t *Targets) may(ctx context.Context, roleARN, targetARN string) error {
+	action := actions[Kind(targetARN)]
+	if roleARN == "" || action == "" || t.Authorize == nil {
+		return nil
+	}
+	return t.Authorize(ctx, roleARN, action, targetARN)
 }
 
 // Kind is the service that an ARN belongs to, as far as it can be a target: "lambda", "states", "sqs", "sns", "events",
@@ -60,13 +77,15 @@ func Kind(arn string) string {
 type Job struct {
 	ID        string // of the event: names the log stream
 	TargetARN string
+	RoleARN   string                            // with which the target is reached; "" for the service itself
 	Payload   func(attempt int) ([]byte, error) // what the target gets, for attempt 1, 2, ...
 	// Send, if set, delivers instead of what TargetARN says.
 	Send        func(ctx context.Context, payload []byte) error
 	MaxAttempts int           // retries after the first attempt
 	MaxAge      time.Duration // from now
 	// DeadLetterARN is the queue for what could not be delivered; "" drops it, as AWS does.
-	DeadLetterARN string
+	DeadLetterARN  string
+	DeadLetterRole string // ARN of the role with which it is sent there; "" for the service itself
 	// Dead makes the dead letter; attributes hold ERROR_CODE and what else is known, and may be added to.
 	Dead func(attributes map[string]string) (body string)
 }
@@ -124,6 +143,9 @@ func (d *Deliverer) once(ctx context.Context, job Job, n int) error {
 	if err != nil {
 		return &stack.Error{Code: "InvalidJSON", Message: err.Error()}
 	}
+	if err := d.targets().may(ctx, job.RoleARN, job.TargetARN); err != nil {
+		return err
+	}
 	if job.Send != nil {
 		return job.Send(ctx, payload)
 	}
@@ -164,6 +186,9 @@ func (d *Deliverer) bury(ctx context.Context, job Job, attempts int, exhausted s
 		attributes["EXHAUSTED_RETRY_CONDITION"] = exhausted
 	}
 	body := job.Dead(attributes)
+	if d.targets().may(ctx, job.DeadLetterRole, job.DeadLetterARN) != nil {
+		return // lost, in AWS too
+	}
 	_ = send(ctx, job.DeadLetterARN, body, attributes) // a dead-letter queue that is gone loses the event in AWS too
 }
 

@@ -8,12 +8,12 @@
 // The root of the account stands for the developer at the machine: it may do everything that no resource policy denies
 // it explicitly, and it may assume every role, which a real root may not.
 //
-// KMS: whoever reads or writes a secret or an object that lies under a key of the account needs that key too, by policies or
-// by a grant, as the service asks KMS in the caller's name. DynamoDB, CloudWatch Logs, SQS and SNS use keys through grants or in their own
-// name, which is not modelled.
+// KMS: whoever reads or writes a secret or an object that lies under a key of the account, or sends to a queue or topic
+// that does, needs that key too, by policies or by a grant, as the service asks KMS in the caller's name. DynamoDB and
+// CloudWatch Logs use keys through grants or in their own name, which is not modelled.
 //
-// Left out: what services do in their own name or with a role that is handed to them, but for Step Functions (Machine);
-// and per-item results of batch calls: a batch with one item that is not permitted is denied as a whole.
+// Left out: what services do in their own name; and per-item results of batch calls: a batch with one item that is not
+// permitted is denied as a whole.
 package authorization
 
 import (
@@ -57,6 +57,8 @@ type Resources struct {
 	Topic        func(topicARN string) string                                                // sns.Service.Policy
 	Bus          func(name string) string                                                    // events.Service.Policy
 	Function     func(functionARN string) []lambda.Permission                                // lambda.Service.Permissions
+	QueueKey     func(queueARN string) string                                                // sqs.Service.Key
+	TopicKey     func(topicARN string) string                                                // sns.Service.Key
 	PartitionKey func(table, index string) string                                            // dynamodb.Service.PartitionKey
 }
 
@@ -68,14 +70,18 @@ type Authorizer struct {
 
 	mu     sync.Mutex
 	parsed map[string]*policy.Document // resource policies by their text
+
+	usage usage
 }
 
 // maxParsed bounds the resource policies that are kept parsed; when there are more, all are parsed anew.
 const maxParsed = 1000
 
-// New makes an Authorizer. Its Call goes into stack.Endpoint.Authorize, its Machine into stepfunctions.Service.Authorize.
+// New makes an Authorizer. Its Call goes into stack.Endpoint.Authorize, its Service into what
+// acts with a role of the account.
 func New(clock *stack.Clock, roles Roles, resources Resources) *Authorizer {
-	return &Authorizer{roles: roles, resources: resources, clock: clock, parsed: map[string]*policy.Document{}}
+	return &Authorizer{roles: roles, resources: resources, clock: clock, parsed: map[string]*policy.Document{},
+		usage: usage{used: map[Permission]bool{}}}
 }
 
 // need is one permission that a call needs.
@@ -119,7 +125,8 @@ func (a *Authorizer) Call(_ context.Context, call *stack.Call) error {
 		return err
 	}
 	global := global(call)
-	for _, n := range needs {
+	allowed := make([]policy.Decision, len(needs))
+	for i, n := range needs {
 		d, err := a.any(caller, n, global, identity)
 		if err != nil {
 			return err
@@ -127,6 +134,10 @@ func (a *Authorizer) Call(_ context.Context, call *stack.Call) error {
 		if !d.Allowed {
 			return refusal(call, n, d)
 		}
+		allowed[i] = d
+	}
+	for _, d := range allowed {
+		a.usage.note(call.Caller.Role, d.Grants)
 	}
 	return nil
 }
@@ -134,9 +145,10 @@ func (a *Authorizer) Call(_ context.Context, call *stack.Call) error {
 // any decides about a need that others can stand in for; a denial is that of the need itself.
 func (a *Authorizer) any(caller policy.Caller, n need, global policy.Context, p policy.Policies) (policy.Decision, error) {
 	d, err := a.decide(caller, n, global, p)
-	for i := 0; i < len(n.or) && err == nil && !d.Allowed; i++ {
+	for i := 0; i < len(n.or) && err == nil; i++ {
 		var other policy.Decision
 		if other, err = a.decide(caller, n.or[i], global, p); other.Allowed {
+			other.Grants = append(d.Grants, other.Grants...)
 			d = other
 		}
 	}
@@ -158,13 +170,15 @@ func (a *Authorizer) Permits(call *stack.Call, key, action string, encryption ma
 	return true
 }
 
-// Machine decides about what a state machine does with its role: action on resource, an ARN or the name of a function.
-func (a *Authorizer) Machine(_ context.Context, roleARN, action, resource string) error {
+// Service decides about what a service does with a role that was handed to it: a state machine, a rule, a schedule, Lambda
+// where it writes the log of a function. It wants the action on a resource, an ARN or the name of a function. The error is a
+// *stack.Error with code AccessDeniedException, or says that a policy cannot be evaluated.
+func (a *Authorizer) Service(_ context.Context, roleARN, action, resource string) error {
 	name := roleARN[strings.LastIndex(roleARN, "/")+1:]
-	id := stack.Identity{Role: name, ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/states", stack.Account, name)}
+	id := stack.Identity{Role: name, ARN: fmt.Sprintf("arn:aws:sts::%s:assumed-role/%s/service", stack.Account, name)}
 	caller := a.caller(id)
 	if caller.Role != roleARN {
-		return fmt.Errorf("the role %s of the state machine does not exist", roleARN)
+		return denied("", fmt.Sprintf("the role %s does not exist", roleARN))
 	}
 	identity, err := a.identity(id)
 	if err != nil {
@@ -177,11 +191,17 @@ func (a *Authorizer) Machine(_ context.Context, roleARN, action, resource string
 	case "events":
 		n = a.bus(action, resource)
 	}
-	d, err := a.decide(caller, n, always(a.clock.Now()), identity)
-	if err == nil && !d.Allowed {
-		err = errors.New(d.Message)
+	for _, n := range append([]need{n}, a.sealed(action, resource)...) {
+		d, err := a.decide(caller, n, always(a.clock.Now()), identity)
+		if err == nil && !d.Allowed {
+			err = denied("", d.Message)
+		}
+		if err != nil {
+			return err
+		}
+		a.usage.note(name, d.Grants)
 	}
-	return err
+	return nil
 }
 
 // caller says who makes a call. A role that is not there any more, and whatever is neither a role nor the root, is a

@@ -369,8 +369,8 @@ func TestPoliciesAtTheDoor(t *testing.T) {
 	}
 }
 
-// The role of a state machine.
-func TestMachines(t *testing.T) {
+// The role of a state machine, or of whatever else acts with a role that it was given.
+func TestServices(t *testing.T) {
 	w := newWorld(t)
 	const function, machine = "arn:aws:lambda:us-east-1:000000000000:function:f", "arn:aws:states:us-east-1:000000000000:stateMachine:m"
 	role := w.role(document(grant{"lambda:InvokeFunction", function}, grant{"states:StartExecution", machine}))
@@ -386,11 +386,11 @@ func TestMachines(t *testing.T) {
 		"an event":                 {role, "events:PutEvents", "default", "because no identity-based policy allows the events:PutEvents action"},
 		"a role that is not there": {"gone", "states:StartExecution", machine, "does not exist"},
 	} {
-		err := w.authorizer.Machine(t.Context(), *roleARN(c.role), c.action, c.resource)
+		err := w.authorizer.Service(t.Context(), *roleARN(c.role), c.action, c.resource)
 		if (err == nil) != (c.want == "") || err != nil && !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	var _ func(context.Context, string, string, string) error = w.authorizer.Machine
+	var _ func(context.Context, string, string, string) error = w.authorizer.Service
 	var _ func(context.Context, *stack.Call) error = w.authorizer.Call
 }

@@ -103,7 +103,23 @@ func (a *Authorizer) sqs(call *stack.Call) ([]need, error) {
 	if a.resources.Queue != nil {
 		n.guard = guard{name: n.resource, text: a.resources.Queue(n.resource)}
 	}
-	return []need{n}, nil
+	return append([]need{n}, a.sealed(action, n.resource)...), nil
+}
+
+// sealed is what the key needs under which a queue or topic keeps its messages.
+//   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+//   - https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+func (a *Authorizer) sealed(action, resource string) []need {
+	seal := []string{"kms:GenerateDataKey", "kms:Decrypt"}
+	switch {
+	case action == "sqs:SendMessage" && a.resources.QueueKey != nil:
+		return a.through("sqs", a.resources.QueueKey(resource), map[string]string{"aws:sqs:arn": resource}, seal...)
+	case action == "sqs:ReceiveMessage" && a.resources.QueueKey != nil:
+		return a.through("sqs", a.resources.QueueKey(resource), map[string]string{"aws:sqs:arn": resource}, "kms:Decrypt")
+	case action == "sns:Publish" && a.resources.TopicKey != nil:
+		return a.through("sns", a.resources.TopicKey(resource), map[string]string{"aws:sns:topicArn": resource}, seal...)
+	}
+	return nil
 }
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
@@ -143,5 +159,5 @@ func (a *Authorizer) sns(call *stack.Call) ([]need, error) {
 	if a.resources.Topic != nil {
 		n.guard = guard{name: n.resource, text: a.resources.Topic(n.resource)}
 	}
-	return []need{n}, nil
+	return append([]need{n}, a.sealed(n.action, n.resource)...), nil
 }

@@ -59,6 +59,17 @@ type Decision struct {
 	Policy  string // name
 	Sid     string // of the statement; "" if it has none
 	Message string // for the caller, as AWS writes it; "" if the request is allowed
+	// Grants are all permissions that allow the request, each by itself; where there is one only, the request needs it.
+	// Nil for root and services, which have no policies of their own.
+	Grants []Grant
+}
+
+// Grant is one permission of an Allow statement: one of its actions on one of its resources, as they are written there.
+// Statements with NotAction or NotResource have one of each, which begins with "not ".
+type Grant struct {
+	Kind             Kind
+	Policy, Sid      string
+	Action, Resource string // Resource is "" in a trust policy
 }
 
 // Evaluate decides. The error says that a policy cannot be evaluated, which no policy that Parse accepted does.
@@ -99,12 +110,22 @@ func Evaluate(r Request, p Policies) (Decision, error) {
 		// Both accounts have to agree.
 		return r.needs(identity.allow, append([]limit{{resource.grant > none, p.Kind}, {identity.allow != nil || r.Caller.Type == Root, Identity}}, limits...)...), nil
 	case resource.grant == direct:
-		return r.needs(resource.allow), nil // granted to this very caller: nothing but a deny limits that
+		return r.needs(resource.allow).by(resource, identity), nil // granted to this very caller: nothing but a deny limits that
 	case resource.grant == entity:
-		return r.needs(resource.allow, limits...), nil
+		return r.needs(resource.allow, limits...).by(resource, identity), nil
 	}
 	handedOver := limit{!p.Must || resource.grant == delegated, p.Kind}
-	return r.needs(identity.allow, append([]limit{handedOver, {identity.allow != nil, Identity}}, limits...)...), nil
+	return r.needs(identity.allow, append([]limit{handedOver, {identity.allow != nil, Identity}}, limits...)...).by(identity), nil
+}
+
+// by names all that would have allowed the request.
+func (d Decision) by(verdicts ...verdict) Decision {
+	if d.Allowed {
+		for _, v := range verdicts {
+			d.Grants = append(d.Grants, v.grants...)
+		}
+	}
+	return d
 }
 
 // limit is one thing that must hold, and the kind of policy that is to blame if it does not.
@@ -151,6 +172,7 @@ type origin struct {
 type verdict struct {
 	deny, allow *origin
 	grant       grant // the strongest, of policies that name principals
+	grants      []Grant
 }
 
 type evaluation struct {
@@ -184,8 +206,13 @@ func (e *evaluation) all(kind Kind, policies []Named) verdict {
 				if v.deny == nil {
 					v.deny = o
 				}
-			} else if g > v.grant {
+				continue
+			}
+			if g > v.grant {
 				v.allow, v.grant = o, g
+			}
+			if g > delegated {
+				v.grants = append(v.grants, e.grants(s, *o, p.Document.variables())...)
 			}
 		}
 	}
@@ -225,12 +252,14 @@ func (e *evaluation) applies(s *Statement, kind Kind, variables bool) (grant, er
 
 // aboutAction compares without regard to case: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
 func (e *evaluation) aboutAction(s *Statement) bool {
-	matched := slices.ContainsFunc(slices.Concat(s.Action, s.NotAction), func(a string) bool {
-		t, _ := parseTemplate(a, false, true) // without variables there is nothing that could be wrong
-		p, _ := t.fill(nil)
-		return p.lower().matches(strings.ToLower(e.request.Action))
-	})
+	matched := slices.ContainsFunc(slices.Concat(s.Action, s.NotAction), e.isAction)
 	return matched != (len(s.NotAction) > 0)
+}
+
+func (e *evaluation) isAction(action string) bool {
+	t, _ := parseTemplate(action, false, true) // without variables there is nothing that could be wrong
+	p, _ := t.fill(nil)
+	return p.lower().matches(strings.ToLower(e.request.Action))
 }
 
 func (e *evaluation) aboutResource(s *Statement, variables bool) (bool, error) {
@@ -239,15 +268,53 @@ func (e *evaluation) aboutResource(s *Statement, variables bool) (bool, error) {
 	}
 	matched := false
 	for _, r := range slices.Concat(s.Resource, s.NotResource) {
-		t, err := parseTemplate(r, variables, true)
+		is, err := e.isResource(r, variables)
 		if err != nil {
 			return false, err
 		}
-		if p, ok := t.fill(e.context); ok && p.matchesResource(e.request.Resource) {
-			matched = true
-		}
+		matched = matched || is
 	}
 	return matched != (len(s.NotResource) > 0), nil
+}
+
+func (e *evaluation) isResource(resource string, variables bool) (bool, error) {
+	t, err := parseTemplate(resource, variables, true)
+	if err != nil {
+		return false, err
+	}
+	p, ok := t.fill(e.context)
+	return ok && p.matchesResource(e.request.Resource), nil
+}
+
+// grants takes an Allow statement that is about the request apart into the permissions that are.
+func (e *evaluation) grants(s *Statement, o origin, variables bool) []Grant {
+	var actions, resources []string
+	for _, a := range s.Action {
+		if e.isAction(a) {
+			actions = append(actions, a)
+		}
+	}
+	for _, r := range s.Resource {
+		if is, _ := e.isResource(r, variables); is { // an error would have kept the statement from being about the request
+			resources = append(resources, r)
+		}
+	}
+	if len(s.NotAction) > 0 {
+		actions = []string{"not " + strings.Join(s.NotAction, " ")}
+	}
+	if len(s.Resource) == 0 {
+		resources = []string{strings.TrimSpace("not " + strings.Join(s.NotResource, " "))}
+		if len(s.NotResource) == 0 {
+			resources = []string{""} // a trust policy
+		}
+	}
+	var out []Grant
+	for _, a := range actions {
+		for _, r := range resources {
+			out = append(out, Grant{o.kind, o.policy, o.sid, a, r})
+		}
+	}
+	return out
 }
 
 func (p pattern) lower() pattern {

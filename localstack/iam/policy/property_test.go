@@ -3,6 +3,7 @@ package policy_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -177,7 +178,7 @@ func TestDocumentsSurviveTheirJSON(t *testing.T) {
 		before := decide(t, r, p)
 		p.Identity[0].Document = again(t, p.Identity[0].Document, policy.Identity)
 		p.Resource.Document = again(t, p.Resource.Document, policy.Resource)
-		if after := decide(t, r, p); after != before {
+		if after := decide(t, r, p); !reflect.DeepEqual(after, before) {
 			t.Fatalf("%+v, before %+v", after, before)
 		}
 	})
