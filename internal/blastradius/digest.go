@@ -22,77 +22,105 @@ import (
 //
 // The error (ContractInvalid) says that the text is no policy that Mayfly could have written or compared.
 func PolicyDigest(document []byte) (string, error) {
-	canonical, err := canonicalPolicy(document)
+	p, err := readPolicy(document)
 	if err != nil {
 		return "", fault.Wrap(err, fault.ContractInvalid, "the resource policy cannot be read; compile the contract's policy again and put it in force")
+	}
+	var statements []string
+	for _, s := range p.statements {
+		statements = append(statements, s.text())
+	}
+	slices.Sort(statements)
+	canonical, err := json.Marshal([]any{p.version, slices.Compact(statements)})
+	if err != nil {
+		return "", fault.Wrap(err, fault.Internal, "write a policy in its canonical form")
 	}
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:]), nil
 }
 
-func canonicalPolicy(document []byte) ([]byte, error) {
+// canon is a policy in canonical form, as far as a statement is concerned; statements are in the order of the text.
+type canon struct {
+	version    string
+	statements []meaning
+}
+
+// meaning is what a statement says, in canonical form.
+type meaning struct {
+	sid        string
+	elements   map[string]any                 // Effect, and Principal, Action, Resource and their opposites
+	conditions map[string]map[string][]string // operator -> key, in lower case -> values
+}
+
+// text is the same for statements that mean the same. Maps marshal in the order of their keys.
+func (m meaning) text() string {
+	text, err := json.Marshal([]any{m.elements, m.conditions})
+	if err != nil {
+		panic("a statement is text, lists and maps of text, which always marshal: " + err.Error())
+	}
+	return string(text)
+}
+
+func readPolicy(document []byte) (canon, error) {
+	p := canon{version: "2008-10-17"} // what IAM takes it for without one
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()
 	var policy map[string]any
 	if err := d.Decode(&policy); err != nil {
-		return nil, err
+		return p, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("something follows the policy")
+		return p, fmt.Errorf("something follows the policy")
 	}
-	version := "2008-10-17" // what IAM takes it for without one
-	var statements []string
 	for name, v := range policy {
 		switch name {
 		case "Version":
-			version, _ = v.(string)
+			p.version, _ = v.(string)
 		case "Id":
 		case "Statement":
 			for _, one := range listOf(v) {
-				s, err := canonicalStatement(one)
+				s, err := readStatement(one)
 				if err != nil {
-					return nil, err
+					return p, err
 				}
-				statements = append(statements, s)
+				p.statements = append(p.statements, s)
 			}
 		default:
-			return nil, fmt.Errorf("%q is no element of a policy", name)
+			return p, fmt.Errorf("%q is no element of a policy", name)
 		}
 	}
-	slices.Sort(statements)
-	return json.Marshal([]any{version, slices.Compact(statements)})
+	return p, nil
 }
 
-func canonicalStatement(v any) (string, error) {
+func readStatement(v any) (meaning, error) {
+	m := meaning{elements: map[string]any{}}
 	s, ok := v.(map[string]any)
 	if !ok {
-		return "", fmt.Errorf("a statement is a %T and no object", v)
+		return m, fmt.Errorf("a statement is a %T and no object", v)
 	}
-	out := map[string]any{}
 	for name, v := range s {
 		var err error
 		switch name {
 		case "Sid":
-			continue
+			m.sid, _ = v.(string)
 		case "Effect":
-			out[name] = v
+			m.elements[name], _ = v.(string)
 		case "Principal", "NotPrincipal":
-			out[name], err = canonicalPrincipal(v)
+			m.elements[name], err = canonicalPrincipal(v)
 		case "Action", "NotAction":
-			out[name], err = scalars(v, strings.ToLower)
+			m.elements[name], err = scalars(v, strings.ToLower)
 		case "Resource", "NotResource":
-			out[name], err = scalars(v, nil)
+			m.elements[name], err = scalars(v, nil)
 		case "Condition":
-			out[name], err = canonicalConditions(v)
+			m.conditions, err = canonicalConditions(v)
 		default:
 			err = fmt.Errorf("%q is no element of a statement", name)
 		}
 		if err != nil {
-			return "", err
+			return m, err
 		}
 	}
-	text, err := json.Marshal(out)
-	return string(text), err
+	return m, nil
 }
 
 // root is an account as IAM stores it when a policy names it by its number.

@@ -18,46 +18,51 @@ import (
 // Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const MaxPolicy = 20480
 
-// MaxRevoked is the most versions that a policy names as revoked: as many as Secrets Manager keeps of a secret.
-// Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
-const MaxRevoked = 100
-
-// Options are what the account and the state of the secret add to its contract.
+// Options are who reads a secret, and how long.
 type Options struct {
-	Account     string    // 12 digits, the secret's
-	Partition   string    // "aws" if ""
-	MayflyRoles []string  // ARNs of the roles of Mayfly's functions, at least one; what they may do is in their own policies
+	Readers     []string  // ARNs of the declared services' roles: see DeclaredRoles
+	MayflyRoles []string  // ARNs of the roles of Mayfly's functions that read, at least one; what they may do is in their own policies
 	BreakGlass  string    // ARN of the role for emergencies; "" for none. Until the expiry it reads like a declared service
-	ExpiresAt   time.Time // when the value in use expires; zero: no value has been set yet, so there is none to expire
-	OnExpiry    string    // of the policy in force: contract.Deny or contract.Keep; "" is the contract's, or else Deny
-	Revoked     []string  // ids of versions that were revoked, at most MaxRevoked
-	// RevokedStages are labels whose version was revoked, such as AWSPREVIOUS: a request names a version by its id or by a
-	// label, and a condition sees only what the request names.
-	// Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
-	RevokedStages []string
+	Current     string    // id of the version in use; "" for none
+	Before      string    // id of the version before it, which may be read until OverlapEnds; "" for none
+	OverlapEnds time.Time // zero: the version before is over already
+	ExpiresAt   time.Time // when the value in use expires
+	OnExpiry    string    // contract.Deny or contract.Keep; "" is Deny: silence does not keep
+	RevokeOld   bool      // false: versions before the one in use stay readable
 }
 
 // Sids of a compiled policy. IAM's messages and CloudTrail do not show them; they are for people who read the policy.
 const (
-	SidServices   = "DeclaredServicesRead"
-	SidBreakGlass = "BreakGlassReads"
-	SidNobodyElse = "NobodyElseReads"
-	SidExpired    = "NobodyReadsPastExpiry"
-	SidRevoked    = "NobodyReadsRevokedVersions"
-	SidStages     = "NobodyReadsRevokedStages"
+	SidServices      = "DeclaredServicesRead"
+	SidNobodyElse    = "NobodyElseReads"
+	SidExpired       = "NobodyReadsPastExpiry"
+	SidOtherVersions = "NobodyReadsOtherVersions"
+	SidOldVersion    = "NobodyReadsOldVersionPastOverlap"
+	SidOldLabel      = "NobodyReadsOldLabelPastOverlap"
+	SidPending       = "NobodyReadsPending"
 )
 
 // readValue is the one action that gives a value away. BatchGetSecretValue needs it for each secret that it returns.
 // Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
 const readValue = "secretsmanager:GetSecretValue"
 
-// CompilePolicy writes the resource policy of the contract's secret: the same input gives the same bytes.
+// What requests name, as conditions see it: a version by its id, by a label, or, where neither key is there, AWSCURRENT.
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html#awssecretsmanager-policy-keys
+const (
+	now       = "aws:CurrentTime"
+	versionID = "secretsmanager:VersionId"
+	stage     = "secretsmanager:VersionStage"
+)
+
+// CompilePolicy writes the resource policy of a secret: the same input gives the same bytes. It ends by itself what is to
+// end, so it is put once per rotation, and nobody has to be there when an overlap or a value is over.
 //
-//   - Roles of the declared services in the secret's environment, and the break-glass role, may read.
-//   - Everybody else is denied reading, whatever their own policies say: administrators, the account's root, other
-//     accounts, anonymous callers and AWS services on their own behalf.
+//   - Roles of the declared services, and the break-glass role, may read. Everybody else is denied reading, whatever their own
+//     policies say: administrators, the account's root, other accounts, anonymous callers and AWS services on their own behalf.
 //   - Past the expiry everybody is denied reading, so is break-glass, unless the policy keeps what has expired.
-//   - Revoked versions are denied to everybody.
+//   - Of versions that a request names by id, only the one in use and the one before it are read, and that one, also as
+//     AWSPREVIOUS, until the overlap ends; unless old versions are not revoked.
+//   - AWSPENDING, which nobody has tested yet, is read by nobody.
 //   - Mayfly's functions are exempt from each deny and allowed by none of the statements: their own policies say which of
 //     them reads, and rotation is possible past the expiry.
 //
@@ -68,68 +73,82 @@ const readValue = "secretsmanager:GetSecretValue"
 //   - https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
 //   - https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
 //
-// The allows name roles as principals, which IAM ties to the role's unique id: a role that is deleted and made again under
-// the same name has no access by them until the policy is put in force again. PutResourcePolicy refuses a role that does
-// not exist.
+// The allow names roles as principals, which IAM ties to the role's unique id: a role that is deleted and made again under
+// the same name has no access by it until the policy is put in force again. PutResourcePolicy refuses a role that does
+// not exist; WithoutAllow is the policy for then.
 //
-// Errors, all ContractInvalid: a declared service is not in that environment; a role is no role of this account and
-// partition; the policy is larger than MaxPolicy; the options are incomplete.
-func CompilePolicy(c contract.Contract, services []contract.Service, o Options) ([]byte, error) {
-	readers, err := declaredRoles(c, services)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.check(c.ID(), readers); err != nil {
+// Errors, all ContractInvalid: a role is no role of Mayfly's account and partition; the policy is larger than MaxPolicy; the
+// options are incomplete.
+func CompilePolicy(secret string, o Options) ([]byte, error) {
+	if err := o.check(secret); err != nil {
 		return nil, err
 	}
 	mayfly := distinct(o.MayflyRoles)
-	readers = slices.DeleteFunc(readers, func(r string) bool { return slices.Contains(mayfly, r) || r == o.BreakGlass })
+	readers := distinct(o.Readers)
+	if o.BreakGlass != "" {
+		readers = distinct(readers, []string{o.BreakGlass})
+	}
+	readers = slices.DeleteFunc(readers, func(r string) bool { return slices.Contains(mayfly, r) })
 
 	var p document
-	spared := distinct(mayfly, readers)
 	if len(readers) > 0 {
 		p.allow(SidServices, readers)
 	}
-	if o.BreakGlass != "" {
-		p.allow(SidBreakGlass, []string{o.BreakGlass})
-		spared = distinct(spared, []string{o.BreakGlass})
+	p.deny(SidNobodyElse, distinct(mayfly, readers), nil)
+	if o.OnExpiry != contract.Keep {
+		p.deny(SidExpired, mayfly, after(o.ExpiresAt))
 	}
-	p.deny(SidNobodyElse, spared, nil)
-	if o.expires(c) {
-		p.deny(SidExpired, mayfly, conditions{"DateGreaterThan": {"aws:CurrentTime": {o.ExpiresAt.UTC().Format(time.RFC3339)}}})
+	if o.RevokeOld {
+		p.deny(SidOtherVersions, mayfly, named(o.Current, o.Before))
+		p.deny(SidOldVersion, mayfly, after(o.OverlapEnds).and(named(o.Current)))
+		p.deny(SidOldLabel, mayfly, after(o.OverlapEnds).and(conditions{"StringEquals": {stage: {"AWSPREVIOUS"}}}))
 	}
-	if len(o.Revoked) > 0 {
-		p.deny(SidRevoked, mayfly, conditions{"StringEquals": {"secretsmanager:VersionId": distinct(o.Revoked)}})
-	}
-	if len(o.RevokedStages) > 0 {
-		p.deny(SidStages, mayfly, conditions{"StringEquals": {"secretsmanager:VersionStage": distinct(o.RevokedStages)}})
-	}
+	p.deny(SidPending, mayfly, conditions{"StringEquals": {stage: {"AWSPENDING"}}})
 	text, err := p.text()
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > MaxPolicy {
 		return nil, fault.New(fault.ContractInvalid, "the resource policy of %s has %d characters, more than the %d that a secret may have: declare fewer services, or one role for those that are deployed together",
-			c.ID(), len(text), MaxPolicy)
+			secret, len(text), MaxPolicy)
 	}
 	return text, nil
 }
 
-// expires tells whether the policy ends with the value. Silence means that it does.
-func (o Options) expires(c contract.Contract) bool {
-	if o.ExpiresAt.IsZero() {
-		return false
+// WithoutAllow is a compiled policy without the statement that allows: all its denies hold, and the declared services read by
+// what their own policies allow. It is for a secret with a declared role that does not exist, which Secrets Manager refuses as
+// a principal and takes in a condition.
+func WithoutAllow(compiled []byte) ([]byte, error) {
+	var p document
+	if err := json.Unmarshal(compiled, &p); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "read a compiled policy again")
 	}
-	switch {
-	case o.OnExpiry != "":
-		return o.OnExpiry != contract.Keep
-	default:
-		return c.OnExpiry != contract.Keep
-	}
+	p.Statement = slices.DeleteFunc(p.Statement, func(s statement) bool { return s.Effect == "Allow" })
+	return p.text()
 }
 
-// declaredRoles are the roles that the contract's services have in its environment.
-func declaredRoles(c contract.Contract, services []contract.Service) ([]string, error) {
+// after holds past a time; past the zero time it always does.
+func after(t time.Time) conditions {
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	return conditions{"DateGreaterThan": {now: {t.UTC().Format(time.RFC3339)}}}
+}
+
+// named holds for a request that names a version by an id that is none of these. A negated operator holds where the key is
+// missing, too, so that the key must be there.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_String
+func named(butNot ...string) conditions {
+	ids := slices.DeleteFunc(distinct(butNot), func(id string) bool { return id == "" })
+	if len(ids) == 0 {
+		ids = []string{"none"} // no id is so short
+	}
+	return conditions{"Null": {versionID: {"false"}}, "StringNotEquals": {versionID: ids}}
+}
+
+// DeclaredRoles are the roles that the contract's services have in its environment, sorted; never nil. Mayfly, declared as a
+// service, is left out: its functions are known. Error: ContractInvalid for a service that is not in that environment.
+func DeclaredRoles(c contract.Contract, services []contract.Service) ([]string, error) {
 	d := derivation{bundle: contract.Bundle{Services: services}}
 	var roles []string
 	for _, name := range c.Services {
@@ -148,66 +167,56 @@ func declaredRoles(c contract.Contract, services []contract.Service) ([]string, 
 
 // A role is named exactly: a wildcard would be one in the conditions, where ArnEquals knows them too.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN
-var (
-	role    = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[A-Za-z0-9+=,.@_/-]+$`)
-	account = regexp.MustCompile(`^[0-9]{12}$`)
-)
+var role = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[A-Za-z0-9+=,.@_/-]+$`)
 
-func (o Options) check(secret string, readers []string) error {
-	partition := o.Partition
-	if partition == "" {
-		partition = "aws"
-	}
+func (o Options) check(secret string) error {
 	switch {
-	case !account.MatchString(o.Account):
-		return fault.New(fault.ContractInvalid, "account %q of %s has not 12 digits", o.Account, secret)
 	case len(o.MayflyRoles) == 0:
 		return fault.New(fault.ContractInvalid, "the policy of %s would lock Mayfly out: name the roles of its functions", secret)
-	case len(o.Revoked) > MaxRevoked:
-		return fault.New(fault.ContractInvalid, "%d revoked versions of %s are more than the %d that it can have: leave out those that are gone",
-			len(o.Revoked), secret, MaxRevoked)
 	case o.OnExpiry != "" && o.OnExpiry != contract.Deny && o.OnExpiry != contract.Keep:
 		return fault.New(fault.ContractInvalid, "on_expiry %q of %s is unknown: use deny or keep", o.OnExpiry, secret)
+	case o.ExpiresAt.IsZero() && o.OnExpiry != contract.Keep:
+		return fault.New(fault.ContractInvalid, "the policy of %s would be over at once: say when the value in use expires", secret)
 	}
-	all := distinct(readers, o.MayflyRoles)
+	all := slices.Concat(o.MayflyRoles, o.Readers)
 	if o.BreakGlass != "" {
 		all = append(all, o.BreakGlass)
 	}
+	var home []string // partition and account of Mayfly, which are the secret's
 	for _, arn := range all {
 		m := role.FindStringSubmatch(arn)
 		switch {
 		case m == nil:
 			return fault.New(fault.ContractInvalid, "%q, which is to read %s, is not the ARN of an IAM role: give that of the role, not of a session, a user or the account", arn, secret)
-		case m[1] != partition, m[2] != o.Account:
-			return fault.New(fault.ContractInvalid, "role %s, which is to read %s, is not in account %s of partition %s: declare the role in this account", arn, secret, o.Account, partition)
+		case home == nil:
+			home = m[1:3]
+		case !slices.Equal(home, m[1:3]):
+			return fault.New(fault.ContractInvalid, "role %s, which is to read %s, is not in account %s of partition %s: declare the role in this account", arn, secret, home[1], home[0])
 		}
 	}
 	return nil
 }
 
-// tooLarge finds that the policy of a contract would not fit, with as many roles of Mayfly as there are, of the longest
-// names that IAM allows.
+// tooLarge finds that the policy of a contract would not fit, with as many roles of Mayfly as there are, and all that it can
+// say of versions.
 func tooLarge(b contract.Bundle, c contract.Contract) *contract.Problem {
-	d := derivation{bundle: b}
-	o := Options{Account: "000000000000", ExpiresAt: time.Unix(0, 0)}
-	for _, name := range c.Services {
-		if p, ok := d.placement(name, c.Environment); ok {
-			if m := role.FindStringSubmatch(p.Role); m != nil {
-				o.Partition, o.Account = m[1], m[2]
-			}
+	readers, err := DeclaredRoles(c, b.Services)
+	if err != nil {
+		return nil // said elsewhere
+	}
+	partition, account := "aws", "000000000000"
+	if len(readers) > 0 {
+		if m := role.FindStringSubmatch(readers[0]); m != nil {
+			partition, account = m[1], m[2]
 		}
 	}
-	if o.Partition == "" {
-		o.Partition = "aws"
-	}
-	longest := func(i int) string {
-		return fmt.Sprintf("arn:%s:iam::%s:role/%s%02d", o.Partition, o.Account, strings.Repeat("m", 62), i)
-	}
+	id := strings.Repeat("v", longestVersion)
+	o := Options{Readers: readers, Current: id, Before: id + "v", ExpiresAt: time.Unix(0, 0), RevokeOld: true}
 	for i := range mostMayflyRoles {
-		o.MayflyRoles = append(o.MayflyRoles, longest(i))
+		o.MayflyRoles = append(o.MayflyRoles, fmt.Sprintf("arn:%s:iam::%s:role/mayfly-%025d", partition, account, i))
 	}
-	o.BreakGlass = longest(mostMayflyRoles)
-	_, err := CompilePolicy(c, b.Services, o)
+	o.BreakGlass = fmt.Sprintf("arn:%s:iam::%s:role/mayfly-%025d", partition, account, mostMayflyRoles)
+	_, err = CompilePolicy(c.ID(), o)
 	var refused *fault.Error
 	if errors.As(err, &refused) {
 		return &contract.Problem{Path: "/services", Code: "no-resource-policy", Message: refused.Message,
@@ -216,8 +225,13 @@ func tooLarge(b contract.Bundle, c contract.Contract) *contract.Problem {
 	return nil
 }
 
-// mostMayflyRoles is how many of Mayfly's functions read values, with room to grow.
-const mostMayflyRoles = 12
+const (
+	// mostMayflyRoles is how many of Mayfly's functions read values, with room to grow.
+	mostMayflyRoles = 12
+	// longestVersion is the length of the longest version id, in characters.
+	// Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+	longestVersion = 64
+)
 
 // document is a policy on its way to JSON, in the order in which IAM's documentation writes the elements.
 type document struct {
@@ -244,12 +258,17 @@ func (p *document) allow(sid string, roles []string) {
 	})
 }
 
+// and is both conditions; they share no operator.
+func (c conditions) and(more conditions) conditions {
+	for operator, keys := range more {
+		c[operator] = keys
+	}
+	return c
+}
+
 // deny refuses reading to everybody but the spared roles, under further conditions.
 func (p *document) deny(sid string, spared []string, when conditions) {
-	all := conditions{"ArnNotEquals": {"aws:PrincipalArn": spared}}
-	for operator, keys := range when {
-		all[operator] = keys
-	}
+	all := conditions{"ArnNotEquals": {"aws:PrincipalArn": spared}}.and(when)
 	p.Statement = append(p.Statement, statement{Sid: sid, Effect: "Deny", Principal: "*", Action: []string{readValue}, Resource: "*", Condition: all})
 }
 

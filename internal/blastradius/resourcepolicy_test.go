@@ -14,28 +14,39 @@ import (
 	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
 )
 
-var expiry = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var (
+	expiry  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	overlap = expiry.Add(-12 * time.Hour) // when it ends
+)
 
 func options() blastradius.Options {
 	return blastradius.Options{
-		Account: "111122223333", MayflyRoles: []string{arn("mayfly/set-secret"), arn("mayfly/create-secret")},
-		BreakGlass: arn("break-glass"), ExpiresAt: expiry,
+		MayflyRoles: []string{arn("mayfly/set-secret"), arn("mayfly/create-secret")}, BreakGlass: arn("break-glass"),
+		Current: "new", Before: "old", OverlapEnds: overlap, ExpiresAt: expiry, RevokeOld: true,
 	}
 }
 
-func compiled(t testing.TB, c contract.Contract, services []contract.Service, o blastradius.Options) []byte {
+// compiled is the policy of a contract's secret.
+func compiled(t failer, c contract.Contract, services []contract.Service, o blastradius.Options) []byte {
 	t.Helper()
-	text, err := blastradius.CompilePolicy(c, services, o)
+	text, err := compile(c, services, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
 }
 
+func compile(c contract.Contract, services []contract.Service, o blastradius.Options) (text []byte, err error) {
+	if o.Readers, err = blastradius.DeclaredRoles(c, services); err != nil {
+		return nil, err
+	}
+	return blastradius.CompilePolicy(c.ID(), o)
+}
+
 func TestOurResourcePolicies(t *testing.T) {
 	b := ours(t)
 	o := options()
-	o.Account, o.MayflyRoles, o.BreakGlass = "000000000000", []string{"arn:aws:iam::000000000000:role/mayfly-set-secret"}, "arn:aws:iam::000000000000:role/break-glass"
+	o.MayflyRoles, o.BreakGlass = []string{"arn:aws:iam::000000000000:role/mayfly-set-secret"}, "arn:aws:iam::000000000000:role/break-glass"
 	for _, secret := range shown() {
 		c, _ := b.Find(secret)
 		text := compiled(t, c, b.Services, o)
@@ -122,26 +133,32 @@ func TestWhoReads(t *testing.T) {
 		"AWS service":                            {attempt{caller: policy.Caller{Type: policy.Service, ARN: "events.amazonaws.com"}}, false},
 		"session named like a declared role": {attempt{caller: policy.Caller{Type: policy.Role, Account: "111122223333", Role: arn("evil"),
 			ARN: "arn:aws:sts::111122223333:assumed-role/evil/prod-billing", ID: "AROA0000000000000000:prod-billing"}}, false},
-		"Mayfly":                        {attempt{caller: session(arn("mayfly/set-secret"))}, true},
-		"Mayfly without its own right":  {attempt{caller: session(arn("mayfly/set-secret")), poor: true}, false},
-		"break-glass":                   {attempt{caller: session(arn("break-glass"))}, true},
-		"expired: service":              {attempt{caller: session(arn("prod-billing")), at: after}, false},
-		"expired: break-glass":          {attempt{caller: session(arn("break-glass")), at: after}, false},
-		"expired: administrator":        {attempt{caller: user, at: after}, false},
-		"expired: Mayfly":               {attempt{caller: session(arn("mayfly/set-secret")), at: after}, true},
-		"revoked version":               {attempt{caller: session(arn("prod-billing")), version: "old"}, false},
-		"other version":                 {attempt{caller: session(arn("prod-billing")), version: "new"}, true},
-		"revoked version: Mayfly":       {attempt{caller: session(arn("mayfly/set-secret")), version: "old"}, true},
-		"revoked label":                 {attempt{caller: session(arn("prod-billing")), stage: "AWSPREVIOUS"}, false},
-		"current label":                 {attempt{caller: session(arn("prod-billing")), stage: "AWSCURRENT"}, true},
-		"describing, by administrators": {attempt{caller: user, action: "secretsmanager:DescribeSecret"}, true},
-		"describing, by a service":      {attempt{caller: session(arn("prod-billing")), poor: true, action: "secretsmanager:DescribeSecret"}, true},
-		"writing, by a service":         {attempt{caller: session(arn("prod-billing")), poor: true, action: "secretsmanager:PutSecretValue"}, false},
+		"Mayfly":                          {attempt{caller: session(arn("mayfly/set-secret"))}, true},
+		"Mayfly without its own right":    {attempt{caller: session(arn("mayfly/set-secret")), poor: true}, false},
+		"break-glass":                     {attempt{caller: session(arn("break-glass"))}, true},
+		"expired: service":                {attempt{caller: session(arn("prod-billing")), at: after}, false},
+		"expired: break-glass":            {attempt{caller: session(arn("break-glass")), at: after}, false},
+		"expired: administrator":          {attempt{caller: user, at: after}, false},
+		"expired: Mayfly":                 {attempt{caller: session(arn("mayfly/set-secret")), at: after}, true},
+		"old version in the overlap":      {attempt{caller: session(arn("prod-billing")), version: "old", at: overlap}, true},
+		"old label in the overlap":        {attempt{caller: session(arn("prod-billing")), stage: "AWSPREVIOUS", at: overlap}, true},
+		"old version past it":             {attempt{caller: session(arn("prod-billing")), version: "old"}, false},
+		"old label past it":               {attempt{caller: session(arn("prod-billing")), stage: "AWSPREVIOUS"}, false},
+		"old version past it: Mayfly":     {attempt{caller: session(arn("mayfly/set-secret")), version: "old"}, true},
+		"older version in the overlap":    {attempt{caller: session(arn("prod-billing")), version: "older", at: overlap}, false},
+		"older version, by break-glass":   {attempt{caller: session(arn("break-glass")), version: "older", at: overlap}, false},
+		"older version: Mayfly":           {attempt{caller: session(arn("mayfly/set-secret")), version: "older"}, true},
+		"current version by its id":       {attempt{caller: session(arn("prod-billing")), version: "new"}, true},
+		"current version by id and label": {attempt{caller: session(arn("prod-billing")), version: "new", stage: "AWSCURRENT"}, true},
+		"current label":                   {attempt{caller: session(arn("prod-billing")), stage: "AWSCURRENT"}, true},
+		"pending label":                   {attempt{caller: session(arn("prod-billing")), stage: "AWSPENDING"}, false},
+		"pending label: Mayfly":           {attempt{caller: session(arn("mayfly/set-secret")), stage: "AWSPENDING"}, true},
+		"describing, by administrators":   {attempt{caller: user, action: "secretsmanager:DescribeSecret"}, true},
+		"describing, by a service":        {attempt{caller: session(arn("prod-billing")), poor: true, action: "secretsmanager:DescribeSecret"}, true},
+		"writing, by a service":           {attempt{caller: session(arn("prod-billing")), poor: true, action: "secretsmanager:PutSecretValue"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options()
-			o.Revoked, o.RevokedStages = []string{"older", "old"}, []string{"AWSPREVIOUS"}
-			w := newWorld()
+			o, w := options(), newWorld()
 			if c.at.IsZero() {
 				c.at = before
 			}
@@ -155,23 +172,73 @@ func TestWhoReads(t *testing.T) {
 
 func TestKeepIsTheOnlyWayPastExpiry(t *testing.T) {
 	w := newWorld()
+	for onExpiry, want := range map[string]bool{"": false, "deny": false, "keep": true} {
+		o := options()
+		o.OnExpiry = onExpiry
+		text := compiled(t, *w.api, w.bundle().Services, o)
+		if got := reads(t, guard(t, text), attempt{caller: session(arn("prod-billing")), at: expiry.AddDate(1, 0, 0)}); got != want {
+			t.Errorf("on_expiry %q, readable a year later: %t\n%s", onExpiry, got, text)
+		}
+	}
+}
+
+// What the versions of a secret are, at the ends of what they can be.
+func TestVersionsOfASecret(t *testing.T) {
+	w, billing := newWorld(), session(arn("prod-billing"))
 	for name, c := range map[string]struct {
-		contract, policy string
-		at               time.Time
-		want             bool
+		change func(o *blastradius.Options)
+		attempt
+		want bool
 	}{
-		"silence denies": {"", "", expiry, false}, "policy denies": {"keep", "deny", expiry, false}, "contract denies": {"deny", "", expiry, false},
-		"policy keeps": {"", "keep", expiry, true}, "contract keeps": {"keep", "", expiry, true}, "no value yet": {"", "", time.Time{}, true},
+		"old is kept":                {func(o *blastradius.Options) { o.RevokeOld = false }, attempt{version: "old"}, true},
+		"older is kept, too":         {func(o *blastradius.Options) { o.RevokeOld = false }, attempt{version: "older"}, true},
+		"old is kept, not pending":   {func(o *blastradius.Options) { o.RevokeOld = false }, attempt{stage: "AWSPENDING"}, false},
+		"no overlap":                 {func(o *blastradius.Options) { o.OverlapEnds = time.Time{} }, attempt{version: "old", at: time.Unix(1, 0)}, false},
+		"no overlap, by label":       {func(o *blastradius.Options) { o.OverlapEnds = time.Time{} }, attempt{stage: "AWSPREVIOUS", at: time.Unix(1, 0)}, false},
+		"no overlap, current":        {func(o *blastradius.Options) { o.OverlapEnds = time.Time{} }, attempt{version: "new", at: time.Unix(1, 0)}, true},
+		"first version":              {func(o *blastradius.Options) { o.Before = "" }, attempt{version: "new"}, true},
+		"first version, another one": {func(o *blastradius.Options) { o.Before = "" }, attempt{version: "old", at: overlap}, false},
+		"no version":                 {func(o *blastradius.Options) { o.Current, o.Before = "", "" }, attempt{version: "new", at: overlap}, false},
+		"no version, by label":       {func(o *blastradius.Options) { o.Current, o.Before = "", "" }, attempt{}, true}, // Secrets Manager has none to give
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options()
-			o.OnExpiry, o.ExpiresAt = c.policy, c.at
-			w.api.OnExpiry = c.contract
+			c.change(&o)
 			text := compiled(t, *w.api, w.bundle().Services, o)
-			if got := reads(t, guard(t, text), attempt{caller: session(arn("prod-billing")), at: expiry.AddDate(1, 0, 0)}); got != c.want {
-				t.Errorf("readable a year later: %t\n%s", got, text)
+			if c.caller = billing; c.at.IsZero() {
+				c.at = overlap.Add(time.Minute)
+			}
+			if got := reads(t, guard(t, text), c.attempt); got != c.want {
+				t.Errorf("allowed: %t, want %t\n%s", got, c.want, text)
 			}
 		})
+	}
+}
+
+// Where a declared role does not exist, everything holds but the allow.
+func TestWithoutAllow(t *testing.T) {
+	w := newWorld()
+	text, err := blastradius.WithoutAllow(compiled(t, *w.api, w.bundle().Services, options()))
+	if err != nil || strings.Contains(string(text), "Allow") {
+		t.Fatal(string(text), err)
+	}
+	inForce := guard(t, text)
+	for name, c := range map[string]struct {
+		attempt
+		want bool
+	}{
+		"by its own right": {attempt{caller: session(arn("prod-billing"))}, true},
+		"without":          {attempt{caller: session(arn("prod-billing")), poor: true}, false},
+		"administrator":    {attempt{caller: session(arn("Administrator"))}, false},
+		"expired":          {attempt{caller: session(arn("prod-billing")), at: expiry.Add(time.Second)}, false},
+		"old version":      {attempt{caller: session(arn("prod-billing")), version: "old"}, false},
+	} {
+		if c.at.IsZero() {
+			c.at = expiry
+		}
+		if got := reads(t, inForce, c.attempt); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 
@@ -191,18 +258,19 @@ func TestPoliciesThatCannotBeCompiled(t *testing.T) {
 		change func(w *world, o *blastradius.Options)
 		want   string
 	}{
-		"absent service":  {func(w *world, _ *blastradius.Options) { delete(w.billing.Environments, "prod") }, "add environments.prod to services/billing.yaml"},
-		"no Mayfly":       {func(_ *world, o *blastradius.Options) { o.MayflyRoles = nil }, "lock Mayfly out"},
-		"no account":      {func(_ *world, o *blastradius.Options) { o.Account = "" }, "12 digits"},
-		"other account":   {func(_ *world, o *blastradius.Options) { o.Account = "999999999999" }, "not in account 999999999999"},
-		"other partition": {func(_ *world, o *blastradius.Options) { o.Partition = "aws-cn" }, "partition aws-cn"},
-		"session":         {func(_ *world, o *blastradius.Options) { o.BreakGlass = "arn:aws:sts::111122223333:assumed-role/a/b" }, "not of a session"},
-		"wildcard":        {func(_ *world, o *blastradius.Options) { o.MayflyRoles = []string{arn("mayfly-*")} }, "not the ARN of an IAM role"},
+		"absent service": {func(w *world, _ *blastradius.Options) { delete(w.billing.Environments, "prod") }, "add environments.prod to services/billing.yaml"},
+		"no Mayfly":      {func(_ *world, o *blastradius.Options) { o.MayflyRoles = nil }, "lock Mayfly out"},
+		"no expiry":      {func(_ *world, o *blastradius.Options) { o.ExpiresAt = time.Time{} }, "say when the value in use expires"},
+		"other account":  {func(_ *world, o *blastradius.Options) { o.MayflyRoles = []string{"arn:aws:iam::999999999999:role/m"} }, "not in account 999999999999"},
+		"other partition": {func(_ *world, o *blastradius.Options) {
+			o.MayflyRoles = []string{"arn:aws-cn:iam::111122223333:role/m"}
+		}, "partition aws-cn"},
+		"session":  {func(_ *world, o *blastradius.Options) { o.BreakGlass = "arn:aws:sts::111122223333:assumed-role/a/b" }, "not of a session"},
+		"wildcard": {func(_ *world, o *blastradius.Options) { o.MayflyRoles = []string{arn("mayfly-*")} }, "not the ARN of an IAM role"},
 		"everybody": {func(w *world, _ *blastradius.Options) {
 			w.billing.Environments["prod"] = contract.Placement{Role: "*"}
 		}, "not the ARN of an IAM role"},
 		"unknown on_expiry": {func(_ *world, o *blastradius.Options) { o.OnExpiry = "perhaps" }, "use deny or keep"},
-		"too many revoked":  {func(_ *world, o *blastradius.Options) { o.Revoked = make([]string, blastradius.MaxRevoked+1) }, "more than the 100"},
 		"too large": {func(w *world, _ *blastradius.Options) {
 			w.crowd(200)
 		}, "more than the 20480"},
@@ -211,7 +279,7 @@ func TestPoliciesThatCannotBeCompiled(t *testing.T) {
 			w, o := newWorld(), options()
 			c.change(w, &o)
 			b := w.bundle()
-			_, err := blastradius.CompilePolicy(b.Contracts[0], b.Services, o)
+			_, err := compile(b.Contracts[0], b.Services, o)
 			if fault.CodeOf(err) != fault.ContractInvalid || !strings.Contains(fmt.Sprint(err), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
@@ -219,13 +287,14 @@ func TestPoliciesThatCannotBeCompiled(t *testing.T) {
 	}
 }
 
-// A hundred services fit, with a revoked version for each that Secrets Manager keeps; lint finds what would not.
+// A hundred services fit, under twelve roles of Mayfly and ids as long as they can be; lint finds what would not.
 func TestSize(t *testing.T) {
 	w := newWorld()
 	w.crowd(100)
 	o := options()
-	for i := range blastradius.MaxRevoked {
-		o.Revoked = append(o.Revoked, fmt.Sprintf("mayfly-a-%040x", i))
+	o.Current, o.Before = strings.Repeat("c", 64), strings.Repeat("b", 64)
+	for i := range 10 {
+		o.MayflyRoles = append(o.MayflyRoles, arn(fmt.Sprintf("mayfly-some-function-%d", i)))
 	}
 	b := w.bundle()
 	if text := compiled(t, b.Contracts[0], b.Services, o); len(text) > blastradius.MaxPolicy {
