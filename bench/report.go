@@ -51,8 +51,10 @@ func (r *Report) breaches() []string {
 	}
 	check(r.Rotation.SecretsManager <= mostSecretsManager, "a routine rotation makes %d Secrets Manager calls, at most %d", r.Rotation.SecretsManager, mostSecretsManager)
 	check(r.Rotation.Calls <= mostCalls, "a routine rotation makes %d AWS calls, at most %d", r.Rotation.Calls, mostCalls)
-	check(r.Containment.Depth <= mostChain, "%d AWS calls, one after the other, from the event to the bar, at most %d", r.Containment.Depth, mostChain)
-	check(r.Containment.Functions <= mostChainFunctions, "%d functions from the event to the bar, at most %d", r.Containment.Functions, mostChainFunctions)
+	for _, w := range r.Containment.Ways {
+		check(w.Depth <= mostChain, "%d AWS calls, one after the other, from the event to the bar, at most %d: %s", w.Depth, mostChain, w.When)
+		check(w.Functions <= mostChainFunctions, "%d functions from the event to the bar, at most %d: %s", w.Functions, mostChainFunctions, w.When)
+	}
 	return append(broken, breachesOfFunctions(r.Functions, 1)...)
 }
 
@@ -104,13 +106,16 @@ func (r *Report) print(out io.Writer) error {
 	title("From a critical finding to a refused credential")
 	line("from PutEvents to refused, p50 ms", fmt.Sprintf("%.0f", r.Containment.RefusedP50))
 	line("p95 ms", fmt.Sprintf("%.0f", r.Containment.RefusedP95))
-	line("AWS calls until it is barred", len(r.Containment.Chain))
-	line("one after the other", fmt.Sprintf("%d of at most %d", r.Containment.Depth, mostChain))
-	line("functions until it is barred", fmt.Sprintf("%d of at most %d", r.Containment.Functions, mostChainFunctions))
-	if err := w.Flush(); err != nil {
-		return err
+	for _, way := range r.Containment.Ways {
+		title("Calls until it is barred, " + way.When)
+		line("AWS calls", len(way.Chain))
+		line("one after the other", fmt.Sprintf("%d of at most %d", way.Depth, mostChain))
+		line("functions", fmt.Sprintf("%d of at most %d", way.Functions, mostChainFunctions))
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "\n  %s\n", strings.Join(way.Chain, "\n  "))
 	}
-	fmt.Fprintf(out, "\n  %s\n", strings.Join(r.Containment.Chain, "\n  "))
 
 	title(fmt.Sprintf("%d secrets rotated at once", r.Throughput.Secrets))
 	line("rotations per minute", fmt.Sprintf("%.0f", r.Throughput.PerMinute))

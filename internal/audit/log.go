@@ -63,7 +63,7 @@ func (l *Log) Append(ctx context.Context, head Head, rec Record) (Head, error) {
 }
 
 func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
-	chain := rec.Environment + " " + rec.Secret
+	chain, remember := rec.Environment+" "+rec.Secret, head.Date == ""
 	if known, ok := l.heads.Load(chain); ok && head.Date == "" {
 		head = known.(Head)
 	}
@@ -100,7 +100,9 @@ func (l *Log) append(ctx context.Context, head Head, rec Record) (Head, error) {
 		}
 		head = headOf(stored, head.Date)
 		if stored.ID == rec.ID {
-			l.heads.Store(chain, head)
+			if remember {
+				l.heads.Store(chain, head)
+			}
 			return head, nil
 		}
 	}

@@ -24,6 +24,7 @@ func (s *ContainSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	if err != nil {
 		return req.Run, err
 	}
+	secrets := adminAhead(ctx, s.Secrets, &req.Run)
 	if err := begin(ctx, s.Log, &req, EventContaining); err != nil {
 		return req.Run, err
 	}
@@ -37,7 +38,7 @@ func (s *ContainSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	// Barred before it is asked, and again in a second attempt: ending open sessions is part of it, and whether the first
 	// attempt got that far, no login tells.
 	ch := change(&run, req.Context)
-	if err := withAdmin(ctx, s.Secrets, &run, &ch, func() error { return kind.Revoke(ctx, ch) }); err != nil {
+	if err := withAdmin(ctx, secrets, &run, &ch, func() error { return kind.Revoke(ctx, ch) }); err != nil {
 		return run, err
 	}
 	if err := s.before(ctx, kind, &run, req.Context); err != nil {

@@ -208,14 +208,19 @@ func summary(r trigger.Resolution, affected []Started, spared []trigger.Match, l
 	return text
 }
 
-// note appends to the chain of records that concern no single secret.
+// note appends to the chain of the execution; evaluations, which come one after the other, have one chain together, so that a
+// missing one is seen.
 func (s *ResolveTrigger) note(ctx context.Context, c Context, event string, t trigger.Trigger, outcome, code, reason string) error {
+	chain, head := audit.NoSecret, audit.Head{}
+	if event != EventEvaluated {
+		chain, head = audit.Response(c.Execution.ID, c.Execution.StartTime)
+	}
 	rec := audit.Record{
-		ID: recordID(c, event), Time: audit.Stamp(c.Now()), Environment: audit.NoEnvironment, Secret: audit.NoSecret,
+		ID: recordID(c, event), Time: audit.Stamp(c.Now()), Environment: audit.NoEnvironment, Secret: chain,
 		Event: event, Step: c.State.Name, Outcome: outcome, ReasonCode: code, Reason: reason,
 		TriggerType: string(t.Type), TriggerID: t.ID, TriggerSource: t.Source, Actor: t.Actor,
 		ExecutionARN: c.Execution.ID, Attempt: c.State.RetryCount + 1,
 	}
-	_, err := s.Log.Append(ctx, audit.Head{}, rec)
+	_, err := s.Log.Append(ctx, head, rec)
 	return err
 }
