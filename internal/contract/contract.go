@@ -23,7 +23,7 @@ type Contract struct {
 	Target       *Target           `json:"target,omitempty"`       // nil for kind random
 	CommitPaths  []string          `json:"commit_paths,omitempty"` // see Covers
 	Repositories []string          `json:"repositories,omitempty"` // GitHub's owner/name, CodeCommit's name; none: the services' own on GitHub
-	KMSKey       string            `json:"kms_key,omitempty"`      // id or ARN of the KMS key that encrypts the secret; "": the account's own
+	KMSKey       string            `json:"kms_key,omitempty"`      // ARN of the KMS key that encrypts the secret; "": the account's own
 	Policy       map[string]string `json:"policy,omitempty"`       // initial runtime policy, attribute -> value as in a tag
 	Statement    string            `json:"statement,omitempty"`
 	OnExpiry     string            `json:"on_expiry,omitempty"`

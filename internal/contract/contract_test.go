@@ -105,6 +105,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
+	const key = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 	if ps := contract.Validate(good(), services()); len(ps) > 0 {
 		t.Fatalf("the good contract has problems: %+v", ps)
 	}
@@ -140,13 +141,19 @@ func TestValidate(t *testing.T) {
 		"owner 63, single": {func(c *contract.Contract) {
 			c.Target.Owner, c.Strategy = strings.Repeat("o", 63), contract.Single
 		}, ""},
-		"owner quoted":  {func(c *contract.Contract) { c.Target.Owner = `o"; DROP ROLE x` }, "/target/owner bad-name"},
-		"port":          {func(c *contract.Contract) { c.Target.Port = 70000 }, "/target/port bad-value"},
-		"tls":           {func(c *contract.Contract) { c.Target.TLS = "yes" }, "/target/tls bad-value"},
-		"no host":       {func(c *contract.Contract) { c.Target.Host = "" }, "/target/host bad-value"},
-		"no database":   {func(c *contract.Contract) { c.Target.Database = "" }, "/target/database bad-value"},
-		"on_expiry":     {func(c *contract.Contract) { c.OnExpiry = "ignore" }, "/on_expiry bad-value"},
-		"field of ours": {func(c *contract.Contract) { c.Target.Fields = map[string]string{"port": "1"} }, "/target/fields/port reserved-field"},
+		"owner quoted":             {func(c *contract.Contract) { c.Target.Owner = `o"; DROP ROLE x` }, "/target/owner bad-name"},
+		"port":                     {func(c *contract.Contract) { c.Target.Port = 70000 }, "/target/port bad-value"},
+		"tls":                      {func(c *contract.Contract) { c.Target.TLS = "yes" }, "/target/tls bad-value"},
+		"no host":                  {func(c *contract.Contract) { c.Target.Host = "" }, "/target/host bad-value"},
+		"no database":              {func(c *contract.Contract) { c.Target.Database = "" }, "/target/database bad-value"},
+		"on_expiry":                {func(c *contract.Contract) { c.OnExpiry = "ignore" }, "/on_expiry bad-value"},
+		"a key":                    {func(c *contract.Contract) { c.KMSKey = key }, ""},
+		"a multi-Region key":       {func(c *contract.Contract) { c.KMSKey = strings.Replace(key, "key/", "key/mrk-", 1) }, ""},
+		"a key by its id":          {func(c *contract.Contract) { c.KMSKey = "1234abcd-12ab-34cd-56ef-1234567890ab" }, "/kms_key bad-key"},
+		"a key by an alias":        {func(c *contract.Contract) { c.KMSKey = "arn:aws:kms:us-east-1:000000000000:alias/a" }, "/kms_key bad-key"},
+		"any key":                  {func(c *contract.Contract) { c.KMSKey = "arn:aws:kms:us-east-1:000000000000:key/*" }, "/kms_key bad-key"},
+		"a key of another account": {func(c *contract.Contract) { c.KMSKey = strings.Replace(key, "000000000000", "111122223333", 1) }, "/kms_key key-elsewhere"},
+		"field of ours":            {func(c *contract.Contract) { c.Target.Fields = map[string]string{"port": "1"} }, "/target/fields/port reserved-field"},
 		"a value": {func(c *contract.Contract) {
 			c.Target.Fields = map[string]string{"apiKey": "x", "sslmode": "require"}
 		}, "/target/fields/apiKey value-in-contract"},

@@ -54,6 +54,9 @@ func Validate(c Contract, services []Service) []Problem {
 		ps = append(ps, check(c)...)
 	}
 	ps = append(ps, consumers(c, services)...)
+	if c.KMSKey != "" {
+		ps = append(ps, keyProblems(c, services)...)
+	}
 	if c.Target != nil {
 		ps = append(ps, targetProblems(c)...)
 	}

@@ -155,6 +155,8 @@ func patternRule(pattern string) string {
 		return "write seconds (86400) or a number with s, m, h, d or w (24h, 7d)"
 	case strings.HasPrefix(pattern, "^[a-z0-9]+(-"):
 		return "use lowercase letters, digits and single hyphens"
+	case strings.Contains(pattern, ":kms:"):
+		return contract.KeyRule
 	case strings.HasPrefix(pattern, "^arn:"):
 		return "give the ARN of an IAM role: arn:aws:iam::<account>:role/<name>"
 	case strings.Contains(pattern, "/[") && strings.HasPrefix(pattern, "^["):
