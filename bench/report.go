@@ -23,6 +23,7 @@ type Report struct {
 const (
 	mostSecretsManager = 10
 	mostCalls          = 26
+	mostKeepingAccess  = 3
 	mostZip            = 5_000_000 // bytes
 	mostStart          = 2.0       // times an empty function's
 	mostChain          = 8         // AWS calls, one after the other, from the event to the COMMIT that bars
@@ -50,6 +51,7 @@ func (r *Report) breaches() []string {
 		}
 	}
 	check(r.Rotation.SecretsManager <= mostSecretsManager, "a routine rotation makes %d Secrets Manager calls, at most %d", r.Rotation.SecretsManager, mostSecretsManager)
+	check(r.Rotation.KeepingAccess <= mostKeepingAccess, "a routine rotation makes %d calls to keep access, at most %d", r.Rotation.KeepingAccess, mostKeepingAccess)
 	check(r.Rotation.Calls <= mostCalls, "a routine rotation makes %d AWS calls, at most %d", r.Rotation.Calls, mostCalls)
 	for _, w := range r.Containment.Ways {
 		check(w.Depth <= mostChain, "%d AWS calls, one after the other, from the event to the bar, at most %d: %s", w.Depth, mostChain, w.When)
@@ -92,6 +94,7 @@ func (r *Report) print(out io.Writer) error {
 	}
 	line("Secrets Manager, in all", fmt.Sprintf("%d of at most %d", r.Rotation.SecretsManager, mostSecretsManager), theirs.calls)
 	line("AWS calls, in all", fmt.Sprintf("%d of at most %d", r.Rotation.Calls, mostCalls), theirs.calls)
+	line("keeping access, beside that", fmt.Sprintf("%d of at most %d", r.Rotation.KeepingAccess, mostKeepingAccess), 0)
 	line("one after the other", r.Rotation.Depth, theirs.calls)
 	line("functions invoked", r.Rotation.Functions, theirs.invocations)
 	line("state transitions", r.Rotation.Transitions, "-")

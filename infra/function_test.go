@@ -52,6 +52,7 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 	const (
 		table   = "MAYFLY_CONTRACTS_TABLE=mayfly-contracts"
 		history = "MAYFLY_RUNS_TABLE=mayfly-runs"
+		key     = "MAYFLY_FINGERPRINT_KEY=arn:aws:kms:us-east-1:000000000000:key/mayfly-fingerprints"
 	)
 	var reading []string
 	for _, f := range []string{"contain-secret", "create-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back"} {
@@ -63,7 +64,8 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		"admit-rotation":   {table, history, "MAYFLY_GUARDRAILS_FILE=guardrails.cedar"},
 		"finish-secret":    {table},
 		"close-run":        {table, history},
-		"receive-webhook":  {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly"},
+		"receive-webhook":  {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly", key},
+		"test-secret":      {key},
 		"propagate-secret": {readers},
 		"apply-contracts":  {table, readers, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
 	}

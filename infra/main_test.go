@@ -140,7 +140,7 @@ var arns = map[string][2]string{
 	"AWS::SQS::Queue":                  {"QueueName", "arn:aws:sqs:us-east-1:000000000000:%s"},
 	"AWS::S3::Bucket":                  {"BucketName", "arn:aws:s3:::%s"},
 	"AWS::Logs::LogGroup":              {"LogGroupName", "arn:aws:logs:us-east-1:000000000000:log-group:%s:*"},
-	"AWS::KMS::Key":                    {"KeyUsage", "arn:aws:kms:us-east-1:000000000000:key/mayfly%s"}, // key/mayfly, where usage is the default
+	"AWS::KMS::Key":                    {"KeyUsage", "arn:aws:kms:us-east-1:000000000000:key/mayfly%s"}, // by its alias
 	"AWS::Events::EventBus":            {"Name", "arn:aws:events:us-east-1:000000000000:event-bus/%s"},
 	"AWS::IAM::Role":                   {"RoleName", "arn:aws:iam::000000000000:role/%s"}, // a role without a name is known by its description,
 }
@@ -201,6 +201,9 @@ func (t template) arn(r resource) string {
 	}
 	if r.Type == "AWS::IAM::Role" && r.Properties["RoleName"] == nil {
 		return "role(" + t.text(r.Properties["Description"]) + ")"
+	}
+	if r.Properties["KeyUsage"] == "GENERATE_VERIFY_MAC" {
+		return fmt.Sprintf(a[1], "-fingerprints")
 	}
 	if r.Properties[a[0]] == nil {
 		return fmt.Sprintf(a[1], "")

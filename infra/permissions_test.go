@@ -15,6 +15,8 @@ const (
 	secrets   = "secretsmanager:secret:prod/*"
 	bucket    = "s3:mayfly-audit-000000000000-us-east-1"
 	fleets    = "s3:mayfly-dispatch-000000000000-us-east-1"
+	// Nobody else makes fingerprints, or tries values against them.
+	fingerprints = `kms:GenerateMac on kms:key/mayfly-fingerprints if {"StringEquals":{"kms:MacAlgorithm":"HMAC_SHA_256"}}`
 )
 
 // everyFunction may append to the audit trail and write its log.
@@ -44,7 +46,7 @@ var permissions = map[string][]string{
 		"secretsmanager:PutSecretValue on " + secrets,
 	},
 	"set-secret":  {"secretsmanager:GetSecretValue on " + secrets},
-	"test-secret": {"secretsmanager:GetSecretValue on " + secrets},
+	"test-secret": {fingerprints, "secretsmanager:GetSecretValue on " + secrets},
 	"finish-secret": {
 		"dynamodb:UpdateItem on " + contracts,
 		"secretsmanager:DescribeSecret on " + secrets,
@@ -66,11 +68,11 @@ var permissions = map[string][]string{
 		"secretsmanager:UpdateSecretVersionStage on " + secrets,
 	},
 	"receive-webhook": {
+		fingerprints,
 		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.webhook"}}`,
 		"s3:GetObject s3:PutObject on " + fleets + "/deliveries/*",
 		"secretsmanager:GetSecretValue on secretsmanager:secret:prod/webhook-github-?????? secretsmanager:secret:prod/webhook-pagerduty-??????" +
-			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????" +
-			" secretsmanager:secret:prod/webhook-fingerprint-??????",
+			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????",
 	},
 	"apply-contracts": {
 		"dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + indexed,

@@ -22,22 +22,23 @@ type Registry struct {
 // means, which run an execution was.
 func NewRegistry(scope constructs.Construct, id string, key awskms.IKey, deletionProtection bool) Registry {
 	r := Registry{Construct: constructs.NewConstruct(scope, &id)}
-	table := func(id, name, sort string) awsdynamodb.Table {
+	table := func(id, name, sort string, ttl *string) awsdynamodb.Table {
 		return awsdynamodb.NewTable(r.Construct, &id, &awsdynamodb.TableProps{
-			TableName:          &name,
-			PartitionKey:       attribute("secret", awsdynamodb.AttributeType_STRING),
-			SortKey:            attribute(sort, awsdynamodb.AttributeType_STRING),
-			BillingMode:        awsdynamodb.BillingMode_PAY_PER_REQUEST,
-			Encryption:         awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
-			EncryptionKey:      key,
-			DeletionProtection: &deletionProtection,
-			RemovalPolicy:      awscdk.RemovalPolicy_RETAIN,
+			TableName:           &name,
+			PartitionKey:        attribute("secret", awsdynamodb.AttributeType_STRING),
+			SortKey:             attribute(sort, awsdynamodb.AttributeType_STRING),
+			BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
+			Encryption:          awsdynamodb.TableEncryption_CUSTOMER_MANAGED,
+			EncryptionKey:       key,
+			DeletionProtection:  &deletionProtection,
+			TimeToLiveAttribute: ttl,
+			RemovalPolicy:       awscdk.RemovalPolicy_RETAIN,
 			PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 				PointInTimeRecoveryEnabled: jsii.Bool(true),
 			},
 		})
 	}
-	r.Contracts = table("Contracts", "mayfly-contracts", "item")
+	r.Contracts = table("Contracts", "mayfly-contracts", "item", jsii.String("expires")) // fingerprints of versions that ended
 	r.Contracts.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
 		IndexName:      jsii.String("due"),
 		PartitionKey:   attribute("due_pool", awsdynamodb.AttributeType_STRING),
@@ -50,7 +51,7 @@ func NewRegistry(scope constructs.Construct, id string, key awskms.IKey, deletio
 		SortKey:        attribute("secret", awsdynamodb.AttributeType_STRING),
 		ProjectionType: awsdynamodb.ProjectionType_KEYS_ONLY,
 	})
-	r.Runs = table("Runs", "mayfly-runs", "run")
+	r.Runs = table("Runs", "mayfly-runs", "run", nil)
 	r.Runs.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
 		IndexName:      jsii.String("execution"),
 		PartitionKey:   attribute("execution", awsdynamodb.AttributeType_STRING),

@@ -32,6 +32,10 @@ func TestTables(t *testing.T) {
 		if p["BillingMode"] != "PAY_PER_REQUEST" {
 			t.Errorf("%s: billing %v", name, p["BillingMode"])
 		}
+		ttl, _ := p["TimeToLiveSpecification"].(map[string]any)
+		if want := map[string]any{"mayfly-contracts": "expires"}[name]; ttl["AttributeName"] != want {
+			t.Errorf("%s deletes by %v, want %v", name, ttl["AttributeName"], want)
+		}
 		if p["PointInTimeRecoverySpecification"].(map[string]any)["PointInTimeRecoveryEnabled"] != true {
 			t.Errorf("%s has no point-in-time recovery", name)
 		}

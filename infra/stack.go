@@ -28,6 +28,7 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	}
 	dispatch.GrantFleet(machines.Respond)
 	dispatch.GrantKeep(functions.ResolveTrigger)
+	NewFingerprints(stack, "Fingerprints").GrantMake(functions.TestSecret, webhook.Function)
 	functions.Permit(registry, authority, audit, machines)
 	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key, s.PagerDutyBus)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)

@@ -21,9 +21,8 @@ const (
 	webhookProcesses = 10
 )
 
-// webhookKeys are the routes whose senders share a signing key with Mayfly, secret <environment>/webhook-<route>, and the
-// key that the fingerprints of leaked tokens are made with.
-var webhookKeys = []string{"github", "pagerduty", "siem", "provider", "fingerprint"}
+// webhookKeys are the routes whose senders share a signing key with Mayfly, secret <environment>/webhook-<route>.
+var webhookKeys = []string{"github", "pagerduty", "siem", "provider"}
 
 // Webhook is the way in for what happens outside AWS: a URL that anybody can reach, the function behind it, the bus that
 // the function puts small checked events on, and the rule that answers them.
@@ -68,7 +67,7 @@ func (w *Webhook) open() {
 	})
 }
 
-// grantKeys lets the function read the keys of its routes and of fingerprints, and no other value.
+// grantKeys lets the function read the keys of its routes, and no other value.
 func (w Webhook) grantKeys(environment string) {
 	var keys []*string
 	for _, route := range webhookKeys {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -24,12 +25,14 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/fingerprint"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 	"github.com/mayfly-secrets/mayfly/internal/rotator/random"
 	localdynamodb "github.com/mayfly-secrets/mayfly/localstack/dynamodb"
 	"github.com/mayfly-secrets/mayfly/localstack/events"
 	"github.com/mayfly-secrets/mayfly/localstack/iam"
+	localkms "github.com/mayfly-secrets/mayfly/localstack/kms"
 	locals3 "github.com/mayfly-secrets/mayfly/localstack/s3"
 	localsecrets "github.com/mayfly-secrets/mayfly/localstack/secretsmanager"
 	"github.com/mayfly-secrets/mayfly/localstack/sqs"
@@ -44,9 +47,10 @@ import (
 type bench struct {
 	*testing.T
 	*stacktest.Server
-	events *events.Service
-	steps  map[string]step
-	dir    string // of contracts
+	events       *events.Service
+	steps        map[string]step
+	fingerprints fingerprint.Maker
+	dir          string // of contracts
 }
 
 type step func(ctx context.Context, payload []byte) (any, error)
@@ -61,7 +65,8 @@ func account(t *testing.T) *bench {
 	tables, buckets := localdynamodb.New(clock), locals3.New(clock)
 	b := &bench{T: t, events: bus, dir: t.TempDir()}
 	machines.Invoke = b.invoke
-	b.Server = stacktest.StartWith(t, clock, ids, tables, buckets, localsecrets.New(clock),
+	keys := localkms.New(clock)
+	b.Server = stacktest.StartWith(t, clock, ids, tables, buckets, keys, localsecrets.New(clock),
 		machines, bus, sqs.New(clock, ""), sts.New(clock, ids, iam.New(clock)))
 	t.Cleanup(func() { machines.Close() })
 	for name, value := range map[string]string{
@@ -73,6 +78,8 @@ func account(t *testing.T) *bench {
 	b.make(tables, "AWS::DynamoDB::Table", contractsTable)
 	b.make(tables, "AWS::DynamoDB::Table", runsTable)
 	b.make(buckets, "AWS::S3::Bucket", auditBucket)
+	b.fingerprints = fingerprint.Maker{KMS: kms.NewFromConfig(b.Config),
+		Key: b.make(keys, "AWS::KMS::Key", `{"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}`).Ref}
 	b.functions()
 	b.machine("mayfly-rotate", "rotate.asl.json")
 	return b
@@ -86,10 +93,11 @@ func (b *bench) must(err error) {
 }
 
 // make makes a resource as the template has it.
-func (b *bench) make(from stack.Provider, kind, properties string) {
+func (b *bench) make(from stack.Provider, kind, properties string) stack.Made {
 	b.Helper()
-	_, err := from.Resources()[kind](b.Context(), stack.Resource{LogicalID: "Made", Type: kind, Properties: json.RawMessage(properties)})
+	made, err := from.Resources()[kind](b.Context(), stack.Resource{LogicalID: "Made", Type: kind, Properties: json.RawMessage(properties)})
 	b.must(err)
+	return made
 }
 
 const (
@@ -126,7 +134,7 @@ func (b *bench) functions() {
 			}}).Handle),
 		"CreateSecret":    handler((&rotation.CreateSecret{Log: log, Secrets: sm, Rand: rand.Reader}).Handle),
 		"SetSecret":       handler((&rotation.SetSecret{Log: log, Secrets: sm, Rotators: kinds}).Handle),
-		"TestSecret":      handler((&rotation.TestSecret{Log: log, Secrets: sm, Rotators: kinds}).Handle),
+		"TestSecret":      handler((&rotation.TestSecret{Log: log, Secrets: sm, Rotators: kinds, Fingerprints: b.fingerprints}).Handle),
 		"FinishSecret":    handler((&rotation.FinishSecret{Log: log, Registry: reg, Secrets: sm}).Handle),
 		"PropagateSecret": handler((&rotation.PropagateSecret{Log: log}).Handle),
 		"ConfirmAdoption": handler((&rotation.ConfirmAdoption{Log: log, Secrets: sm, Rotators: kinds}).Handle),

@@ -4,10 +4,12 @@ package main
 
 import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/env"
+	"github.com/mayfly-secrets/mayfly/internal/fingerprint"
 	"github.com/mayfly-secrets/mayfly/internal/function"
 	"github.com/mayfly-secrets/mayfly/internal/webhook"
 )
@@ -24,6 +26,8 @@ func main() {
 		Memory: &webhook.Deliveries{S3: s3.NewFromConfig(cfg), Bucket: env.Must(env.DispatchBucket)},
 		Bus:    &webhook.EventBus{Events: eventbridge.NewFromConfig(cfg), Name: env.Must(env.Bus)},
 		Log:    function.AuditLog(cfg),
+
+		Fingerprints: fingerprint.Maker{KMS: kms.NewFromConfig(cfg), Key: env.Must(env.FingerprintKey)},
 	}
 	function.Start(receiver.Handle)
 }

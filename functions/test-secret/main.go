@@ -4,9 +4,12 @@ package main
 import (
 	"crypto/rand"
 
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/env"
+	"github.com/mayfly-secrets/mayfly/internal/fingerprint"
 	"github.com/mayfly-secrets/mayfly/internal/function"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 	"github.com/mayfly-secrets/mayfly/internal/rotator/postgres"
@@ -17,7 +20,8 @@ func main() {
 	cfg := function.Config()
 	step := &rotation.TestSecret{
 		Log: function.AuditLog(cfg), Secrets: secretsmanager.NewFromConfig(cfg),
-		Rotators: rotation.Rotators{contract.Random: random.Rotator{}, contract.Postgres: postgres.New(rand.Reader)},
+		Rotators:     rotation.Rotators{contract.Random: random.Rotator{}, contract.Postgres: postgres.New(rand.Reader)},
+		Fingerprints: fingerprint.Maker{KMS: kms.NewFromConfig(cfg), Key: env.Must(env.FingerprintKey)},
 	}
 	function.Start(step.Handle)
 }

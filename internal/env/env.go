@@ -22,6 +22,7 @@ const (
 	Environment    = "MAYFLY_ENVIRONMENT"     // environment that Mayfly's own secrets are in, such as prod
 	Bus            = "MAYFLY_BUS"             // name of the event bus that webhooks are put on
 	ReaderRoles    = "MAYFLY_READER_ROLES"    // ARNs of the roles of Mayfly's functions that read values, comma-separated
+	FingerprintKey = "MAYFLY_FINGERPRINT_KEY" // ARN of the KMS key that fingerprints of values are made with
 	GitHubKeys     = "MAYFLY_GITHUB_KEYS"     // GitHub's public keys for secret scanning, as GitHub publishes them; may be missing
 )
 

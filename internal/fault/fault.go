@@ -37,6 +37,7 @@ const (
 
 	AuthorityUnavailable Code = "AuthorityUnavailable" // Secrets Manager throttled or did not answer
 	RegistryUnavailable  Code = "RegistryUnavailable"  // DynamoDB throttled or did not answer
+	KeyUnavailable       Code = "KeyUnavailable"       // KMS throttled, refused or did not answer
 	AuditUnavailable     Code = "AuditUnavailable"     // the audit record could not be written, so the step did not proceed
 	TargetUnavailable    Code = "TargetUnavailable"    // the target could not be reached or refused for want of resources
 	OutcomeUnknown       Code = "OutcomeUnknown"       // a write was sent and its answer never came
@@ -60,7 +61,7 @@ var classes = map[Code]Class{
 	InputMalformed: StopClean, SecretUnknown: StopClean, SecretMissing: StopClean, ContractInvalid: StopClean,
 	PolicyInvalid: StopClean, PendingForeign: StopClean, LeaseLost: StopClean, GuardrailDenied: StopClean, GuardrailsInvalid: StopClean,
 
-	AuthorityUnavailable: Retry, RegistryUnavailable: Retry, AuditUnavailable: Retry, TargetUnavailable: Retry,
+	AuthorityUnavailable: Retry, RegistryUnavailable: Retry, KeyUnavailable: Retry, AuditUnavailable: Retry, TargetUnavailable: Retry,
 	OutcomeUnknown: Verify, Internal: Verify,
 
 	AdminMissing: Undo, AdminRefused: Undo, ValueInvalid: Undo, TargetRefused: Undo, TestRefused: Undo, Fenced: Undo,

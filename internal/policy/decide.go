@@ -27,7 +27,7 @@ const (
 
 // Reasons to rotate.
 const (
-	Compromised      Reason = "Compromised"      // mayfly:compromised is set: contain
+	Compromised      Reason = "Compromised"      // mayfly:compromised is set, or the value is known to be in wrong hands: contain
 	CriticalIncident Reason = "CriticalIncident" // severity 9.0 or above: contain
 	ByHand           Reason = "ByHand"           // a person asked
 	UnfinishedRun    Reason = "UnfinishedRun"    // a run died half-way: its traces have to go
@@ -56,6 +56,7 @@ type Facts struct {
 	LastRun     time.Time // RotatedAt, if a run and not the secret's creation brought the value
 	LastOutcome string    // tag last-outcome
 	Compromised bool      // tag compromised
+	Exposed     string    // why the value itself is known to be in wrong hands, a sentence; "" if it is not
 }
 
 // FactsFromTags reads the facts that are kept as tags; the others are the caller's to fill in. A time that does not parse
@@ -136,6 +137,9 @@ func withdrawn(in Input) (Decision, bool) {
 }
 
 func compromised(in Input) (Decision, bool) {
+	if in.Facts.Exposed != "" {
+		return rotate(trigger.Contain, Compromised, "%s", in.Facts.Exposed), true
+	}
 	hit := in.Facts.Compromised || in.Trigger.Type == trigger.Annotation
 	return rotate(trigger.Contain, Compromised, "the secret is marked as compromised"), hit
 }

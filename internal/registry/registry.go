@@ -83,4 +83,13 @@ type Closing struct {
 	VersionTo   string
 	DueAt       time.Time
 	Head        audit.Head
+	Fingerprint string   // of VersionTo, where the run knows it
+	Revoked     []string // versions that the run saw refused
+}
+
+// Fingerprint says which value a version has, without the value: versions that hold one value have one print.
+type Fingerprint struct {
+	Secret, Version string
+	Print           string    // keyed, 64 hex digits: see package fingerprint
+	Ended           time.Time // when the version was seen refused; zero as long as somebody could use it
 }

@@ -86,11 +86,15 @@ func (s *AdmitRotation) Handle(ctx context.Context, a Admission) (Run, error) {
 // plant a fence or a contract in the state.
 func (a Admission) request() (Run, error) {
 	var asked struct {
-		Secret  string          `json:"secret"`
-		Trigger trigger.Trigger `json:"trigger"`
+		Secret      string          `json:"secret"`
+		Trigger     trigger.Trigger `json:"trigger"`
+		Compromised string          `json:"compromised"`
 	}
 	if json.Unmarshal(a.Input, &asked) != nil {
 		return Run{}, fault.New(fault.InputMalformed, `the input is not {"secret": "<environment>/<name>", "trigger": {"type", "id", "source", "actor", "reason"}}`)
+	}
+	if len(asked.Compromised) > 512 {
+		return Run{}, fault.New(fault.InputMalformed, "why the value is compromised takes more than 512 bytes")
 	}
 	if t := asked.Trigger; len(t.ID) > 256 || len(t.Source) > 128 || len(t.Actor) > 256 || len(t.Reason) > 512 || t.Severity < 0 || t.Severity > 10 {
 		return Run{}, fault.New(fault.InputMalformed, "the trigger has an id or actor longer than 256 bytes, a source longer than 128, a reason longer than 512, or a severity beyond 0 to 10")
@@ -99,7 +103,7 @@ func (a Admission) request() (Run, error) {
 	if err := req.check(); err != nil {
 		return req.Run, err
 	}
-	run := Run{Secret: asked.Secret, Trigger: asked.Trigger, Execution: a.Context.Execution.ID}
+	run := Run{Secret: asked.Secret, Trigger: asked.Trigger, Compromised: asked.Compromised, Execution: a.Context.Execution.ID}
 	run.ID = registry.RunKey(a.Context.Execution.StartTime, a.Context.Execution.Name)
 	if run.Trigger.Type == "" {
 		run.Trigger.Type = trigger.Manual
@@ -233,7 +237,7 @@ func (s *AdmitRotation) gather(secret authority.Secret, run *Run) (policy.Facts,
 		}
 		run.Policy = policy.Default(run.Contract)
 	}
-	facts.NoCurrent = secret.Current == ""
+	facts.NoCurrent, facts.Exposed = secret.Current == "", run.Compromised
 	facts.Unfinished = unfinished(secret)
 	return facts, nil
 }

@@ -65,7 +65,7 @@ func (s *CloseRun) Handle(ctx context.Context, req Request) (Run, error) {
 	}
 	err = s.Registry.Close(ctx, registry.Closing{
 		Secret: run.Secret, Run: run.ID, Outcome: run.Outcome, ReasonCode: run.ReasonCode, Ended: req.Context.Now(),
-		VersionTo: run.To.ID, DueAt: nextDue(&run, req.Context.Now()), Head: run.Head,
+		VersionTo: run.To.ID, DueAt: nextDue(&run, req.Context.Now()), Head: run.Head, Fingerprint: fingerprint(&run), Revoked: run.Revoked,
 	})
 	return run, err
 }
@@ -101,7 +101,7 @@ func (s *CloseRun) settle(ctx context.Context, run *Run) error {
 	switch {
 	case run.Outcome == audit.Rotated && run.PendingLeft:
 		stage, version = authority.Pending, run.To.ID
-	case run.Outcome == audit.FailedClean && run.To.ID != "" && !run.born() && run.Policy.FailureStrategy != policy.FailHold:
+	case run.dropsPending():
 		stage, version = authority.Pending, run.To.ID
 	case run.Outcome == audit.Rotated && run.Contract.Kind == contract.Random && run.Policy.RevokeOld && !run.born():
 		// Nothing at a target can refuse the old value, so at least no label leads to it any more.
@@ -153,6 +153,19 @@ func metadata(run *Run) map[string]string {
 		prefixed[policy.Prefix+k] = v
 	}
 	return prefixed
+}
+
+// fingerprint is that of the new value, if somebody could use it: not where a failed run takes its version back.
+func fingerprint(run *Run) string {
+	if run.dropsPending() {
+		return ""
+	}
+	return run.Fingerprint
+}
+
+// dropsPending says that a run failed clean and its version is nobody's any more.
+func (r *Run) dropsPending() bool {
+	return r.Outcome == audit.FailedClean && r.To.ID != "" && !r.born() && r.Policy.FailureStrategy != policy.FailHold
 }
 
 // nextDue is when the registry offers the secret for evaluation again.

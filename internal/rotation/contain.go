@@ -48,6 +48,7 @@ func (s *ContainSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	if err != nil {
 		return run, err
 	}
+	run.revoked(verdict)
 	rec := run.record(req.Context, EventRevoked)
 	rec.Outcome, rec.Reason = string(verdict), evidence(verdict, &run)
 	return run, note(ctx, s.Log, &run, rec)

@@ -26,6 +26,7 @@ const (
 	EventCreating    = "creating"
 	EventSetting     = "setting"
 	EventTesting     = "testing"
+	EventUntraced    = "untraced" // the new value has no fingerprint, so nobody would know it again
 	EventFinishing   = "finishing"
 	EventPropagating = "propagating"
 	EventConfirming  = "confirming"

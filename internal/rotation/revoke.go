@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/credential"
@@ -53,6 +54,7 @@ func (s *RevokeSecret) Handle(ctx context.Context, req Request) (Run, error) {
 		return run, err
 	}
 	run.Next = NextClose
+	run.revoked(verdict)
 	rec := run.record(req.Context, EventRevoked)
 	rec.Outcome = string(verdict)
 	rec.Reason = evidence(verdict, &run)
@@ -64,6 +66,14 @@ func revokeBefore(ctx context.Context, sm authority.Reader, kind rotator.Rotator
 	ch := change(run, c)
 	ch.From = run.Before
 	return withAdmin(ctx, sm, run, &ch, func() error { return kind.Revoke(ctx, ch) })
+}
+
+// revoked notes that the version in use when the run began was seen refused, or that nothing honours its kind: what it holds
+// is of no use any more. A login that was barred without a trial is no proof.
+func (r *Run) revoked(v rotator.Verdict) {
+	if !r.born() && (v == rotator.Refused || v == rotator.NoTarget) && !slices.Contains(r.Revoked, r.From.ID) {
+		r.Revoked = append(r.Revoked, r.From.ID)
+	}
 }
 
 func evidence(v rotator.Verdict, run *Run) string {

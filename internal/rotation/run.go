@@ -56,6 +56,7 @@ type Run struct {
 	Trigger        trigger.Trigger   `json:"trigger"`
 	ID             string            `json:"run_id,omitempty"` // sort key in the run history
 	Execution      string            `json:"execution_arn,omitempty"`
+	Compromised    string            `json:"compromised,omitempty"` // why the value is known to be in wrong hands, whatever rotate_on says
 	Mode           trigger.Mode      `json:"mode,omitempty"`
 	Next           string            `json:"next,omitempty"` // one of the Next constants: what the state machine's questions read
 	Fence          int64             `json:"fence,omitempty"`
@@ -66,6 +67,8 @@ type Run struct {
 	From           rotator.Version   `json:"from"`                   // the version in use when the run began; no id: there was none (S6)
 	Before         rotator.Version   `json:"before,omitzero"`        // AWSPREVIOUS when the run began, with strategy dual: its login may be honoured still
 	To             rotator.Version   `json:"to"`                     // the version that the run brings
+	Fingerprint    string            `json:"fingerprint,omitempty"`  // of To's value, keyed; "" where it is not known (S4)
+	Revoked        []string          `json:"revoked,omitempty"`      // versions that the run saw refused
 	Head           audit.Head        `json:"head"`                   // of the secret's audit chain
 	SetAt          time.Time         `json:"set_at,omitzero"`        // when the target was given the new value: its life counts from here
 	PendingLeft    bool              `json:"pending_left,omitempty"` // AWSPENDING is still on To, which is current: CloseRun drops it

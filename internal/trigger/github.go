@@ -204,7 +204,7 @@ func (s SecretScanning) Resolution() (Resolution, error) {
 		if len(print) != 64 || strings.Trim(print, "0123456789abcdef") != "" {
 			return Resolution{}, fault.New(fault.InputMalformed, "fingerprint %d of the alert has not 64 hex digits", i)
 		}
-		keys[i] = "fingerprint:" + print
+		keys[i] = KeyFingerprint + print
 	}
 	return found(t, keys...)
 }

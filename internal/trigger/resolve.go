@@ -17,6 +17,9 @@ const MaxEvent = 256 << 10
 const (
 	KeyDue    = "due"     // everything that the registry's index of due dates gives
 	KeySecret = "secret:" // followed by a secret id: that secret alone
+	// KeyFingerprint is followed by a fingerprint of 64 hex digits: the secrets of which a version that somebody could still
+	// use has that value. Runs write it and not contracts: see registry.Fingerprint.
+	KeyFingerprint = "fingerprint:"
 )
 
 // Resolution is what an event means. With Ignored set, nothing is affected, Keys is empty and Mode is None.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/internal/webhook"
 )
@@ -45,8 +47,13 @@ func (*still) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInpu
 	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(key)}, nil
 }
 
+func (*still) Of(_ context.Context, v credential.Value) (string, error) {
+	sum := sha256.Sum256([]byte(v.Reveal()))
+	return hex.EncodeToString(sum[:]), nil
+}
+
 func (s *still) receiver() *webhook.Receiver {
-	return &webhook.Receiver{Keys: &webhook.Keys{Secrets: s, Environment: "prod"}, Memory: s, Bus: s, Log: s}
+	return &webhook.Receiver{Keys: &webhook.Keys{Secrets: s, Environment: "prod"}, Memory: s, Bus: s, Log: s, Fingerprints: s}
 }
 
 func event(path, body string, headers map[string]string) events.LambdaFunctionURLRequest {

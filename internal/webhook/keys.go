@@ -11,8 +11,7 @@ import (
 
 // Keys are the signing keys that Mayfly shares with senders: the secrets <environment>/webhook-<route>, of kind random,
 // under contract like any other. While a rotation's overlap lasts, both versions sign: AWSCURRENT and AWSPREVIOUS. At the
-// end of the overlap CloseRun takes AWSPREVIOUS off, and the old key signs nothing any more. The key that the fingerprints of
-// leaked tokens are made with is read in the same way: see Fingerprint.
+// end of the overlap CloseRun takes AWSPREVIOUS off, and the old key signs nothing any more.
 type Keys struct {
 	Secrets     authority.Reader
 	Environment string

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
@@ -108,42 +107,28 @@ func TestPublicKeys(t *testing.T) {
 	}
 }
 
-// The key of fingerprints is its current version alone, and a list of leaks waits for it at GitHub.
-func TestFingerprintsAreMadeWithTheCurrentKey(t *testing.T) {
+// A leaked token goes on as the fingerprint that the value has in the registry, a password as that of the credential that it
+// is part of. A list of leaks waits at GitHub while no fingerprint can be made.
+func TestLeakedTokensGoOnAsFingerprints(t *testing.T) {
 	b := start(t)
-	leaked := func() (prints []string) {
-		t.Helper()
-		b.put = nil
-		r := b.signed("github-secret-scanning")
-		if status, said := b.send(r); status != 202 || len(b.put) == 0 {
-			t.Fatalf("%d %s", status, said)
-		}
-		for _, n := range b.put {
-			prints = append(prints, n.(trigger.SecretScanning).Fingerprints...)
-		}
-		b.receiver.Memory = forgetful{}
-		return prints
+	if status, said := b.send(b.signed("github-secret-scanning")); status != 202 {
+		t.Fatalf("%d %s", status, said)
 	}
-	want := func(key string) []string {
-		return []string{webhook.Fingerprint([]byte(key), "live-token-of-orders"), webhook.Fingerprint([]byte(key), "unknown")}
+	var prints []string
+	for _, n := range b.put {
+		prints = append(prints, n.(trigger.SecretScanning).Fingerprints...)
 	}
-	if diff := cmp.Diff(want(key), leaked()); diff != "" {
+	if diff := cmp.Diff([]string{b.print(`{"username":"orders","password":"live-token-of-orders"}`), b.print("unknown")}, prints); diff != "" {
 		t.Error(diff)
 	}
-	const fresh = "a key that was rotated in just now, of 43 chars"
-	if _, err := b.sm.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String("prod/webhook-fingerprint"), SecretString: aws.String(fresh)}); err != nil {
-		t.Fatal(err)
-	}
-	b.now = b.now.Add(time.Minute)
-	if diff := cmp.Diff(want(fresh), leaked()); diff != "" {
-		t.Error(diff)
-	}
-	if _, err := b.sm.DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: aws.String("prod/webhook-fingerprint"), ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
-		t.Fatal(err)
-	}
-	b.now, b.put = b.now.Add(time.Minute), nil
-	if status, said := b.send(b.signed("github-secret-scanning")); status != 502 || !strings.Contains(said, "prod/webhook-fingerprint") || len(b.put) != 0 {
+	b.put, b.prints.Key = nil, "alias/none"
+	b.receiver.Memory, b.receiver.Fingerprints = forgetful{}, b.prints
+	status, said := b.send(b.signed("github-secret-scanning"))
+	if status != 502 || len(b.put) != 0 {
 		t.Errorf("without a key: %d %s, %v on the bus", status, said, b.put)
+	}
+	if strings.Contains(said, "live-token") {
+		t.Errorf("the error has the token: %s", said)
 	}
 }
 
@@ -153,11 +138,29 @@ type forgetful struct{}
 func (forgetful) Seen(context.Context, []string) (bool, error)             { return false, nil }
 func (forgetful) Remember(context.Context, webhook.Delivery) (bool, error) { return true, nil }
 
-// A fingerprint is what its documentation says, as whoever indexes values has to make it.
-func TestFingerprint(t *testing.T) {
-	sum := sha256.Sum256([]byte("live-token"))
-	if got, want := webhook.Fingerprint([]byte(key), "live-token"), mac(key, string(sum[:])); got != want {
-		t.Errorf("fingerprint %s, want %s", got, want)
+// Each token that differs costs a call to KMS, so there is a bound; the same token many times is one.
+func TestTokensOfADelivery(t *testing.T) {
+	b := start(t)
+	macs := func() int {
+		n := 0
+		for _, c := range b.server.Endpoint.Calls() {
+			if c.Operation == "GenerateMac" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct{ tokens, status, calls int }{{500, 202, 500}, {501, 413, 500}} {
+		var list []string
+		for i := range c.tokens {
+			list = append(list, fmt.Sprintf(`{"token":"token-%d-%d"},{"token":"token-%d-%d"}`, c.tokens, i, c.tokens, i))
+		}
+		if status, said := b.send(b.scanned("[" + strings.Join(list, ",") + "]")); status != c.status || macs() != c.calls {
+			t.Errorf("%d tokens: %d %s, %d calls in all; want %d and %d", c.tokens, status, said, macs(), c.status, c.calls)
+		}
+	}
+	if rec := b.last(); rec.ReasonCode != webhook.TooLarge || !strings.Contains(rec.Reason, "501") {
+		t.Errorf("on record: %+v", rec)
 	}
 }
 

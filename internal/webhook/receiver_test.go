@@ -21,25 +21,30 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	kmssdk "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/credential"
+	"github.com/mayfly-secrets/mayfly/internal/fingerprint"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/internal/webhook"
+	"github.com/mayfly-secrets/mayfly/localstack/kms"
 	local "github.com/mayfly-secrets/mayfly/localstack/s3"
 	secrets "github.com/mayfly-secrets/mayfly/localstack/secretsmanager"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/stacktest"
 )
 
-// bench is a receiver on real services: Secrets Manager and S3 of the local stack. Bus and audit are lists, so that a test
+// bench is a receiver on real services: Secrets Manager, S3 and KMS of the local stack. Bus and audit are lists, so that a test
 // can look.
 type bench struct {
 	*testing.T
 	receiver *webhook.Receiver
 	server   *stacktest.Server
 	sm       *secretsmanager.Client
+	prints   fingerprint.Maker
 	now      time.Time
 	signer   *ecdsa.PrivateKey
 
@@ -74,17 +79,23 @@ func start(t *testing.T) *bench {
 	clock := stack.NewClock()
 	buckets := local.New(clock)
 	b := &bench{T: t, now: time.Date(2026, 3, 2, 10, 11, 12, 0, time.UTC)}
-	b.server = stacktest.Start(t, clock, secrets.New(clock), buckets)
+	keys := kms.New(clock)
+	b.server = stacktest.Start(t, clock, secrets.New(clock), buckets, keys)
+	made, err := keys.Resources()["AWS::KMS::Key"](t.Context(), stack.Resource{LogicalID: "Fingerprints", Type: "AWS::KMS::Key",
+		Properties: []byte(`{"KeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.prints = fingerprint.Maker{KMS: kmssdk.NewFromConfig(b.server.Config), Key: made.Ref}
 	b.sm = secretsmanager.NewFromConfig(b.server.Config)
 	if _, err := b.s3().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(deliveries)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, route := range []string{"github", "pagerduty", "siem", "provider", "fingerprint"} {
+	for _, route := range []string{"github", "pagerduty", "siem", "provider"} {
 		if _, err := b.sm.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("prod/webhook-" + route), SecretString: aws.String(key)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var err error
 	if b.signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}
@@ -95,9 +106,19 @@ func start(t *testing.T) *bench {
 	b.receiver = &webhook.Receiver{
 		Keys:   &webhook.Keys{Secrets: b.sm, Environment: "prod"},
 		GitHub: public, Memory: &webhook.Deliveries{S3: b.s3(), Bucket: deliveries},
-		Bus: b, Log: b,
+		Bus: b, Log: b, Fingerprints: b.prints,
 	}
 	return b
+}
+
+// print is the fingerprint of a value.
+func (b *bench) print(value string) string {
+	b.Helper()
+	print, err := b.prints.Of(b.Context(), credential.Parse(value))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return print
 }
 
 func published(t testing.TB, id string, key any) string {

@@ -5,9 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
@@ -22,15 +28,19 @@ type leak struct {
 	Source string `json:"source"`
 }
 
-// longestToken is what a token may have; no system that Mayfly rotates has longer ones.
-const longestToken = 4096
+// Bounds of a delivery.
+const (
+	longestToken = 4096 // bytes; no system that Mayfly rotates has longer tokens
+	mostTokens   = 500  // that differ: each costs a call to KMS
+	atOnce       = 8    // calls to KMS that are under way
+)
 
 // place is what GitHub writes beside a token.
 type place struct{ kind, where, location string }
 
 // readScanning reads a list of leaks. The tokens that were found in one place go on as their fingerprints, in one event, or
 // as many as they need; whose they are, ResolveTrigger finds in the registry. There is no delivery id: the body is known by
-// its hash.
+// its hash. Errors: *Refusal, KeyUnavailable, so that GitHub sends again what could not be matched.
 func (r *Receiver) readScanning(ctx context.Context, in *Request) (reading, error) {
 	var leaks []leak
 	if err := json.Unmarshal(in.Body, &leaks); err != nil || len(leaks) == 0 {
@@ -41,7 +51,7 @@ func (r *Receiver) readScanning(ctx context.Context, in *Request) (reading, erro
 			return reading{}, malformed(fault.New(fault.InputMalformed, "leak %d has no token of 1 to %d bytes", i, longestToken))
 		}
 	}
-	key, err := r.Keys.fingerprint(ctx, in.At)
+	prints, err := r.fingerprints(ctx, leaks)
 	if err != nil {
 		return reading{}, err
 	}
@@ -53,7 +63,7 @@ func (r *Receiver) readScanning(ctx context.Context, in *Request) (reading, erro
 		if found[at] == nil {
 			places = append(places, at)
 		}
-		found[at] = append(found[at], Fingerprint(key, l.Token))
+		found[at] = append(found[at], prints[l.Token])
 	}
 	id := in.bodyID()
 	said := reading{id: id, replay: []string{id}}
@@ -66,6 +76,38 @@ func (r *Receiver) readScanning(ctx context.Context, in *Request) (reading, erro
 		}
 	}
 	return said, nil
+}
+
+// fingerprints makes the fingerprint of each token.
+func (r *Receiver) fingerprints(ctx context.Context, leaks []leak) (map[string]string, error) {
+	prints := map[string]string{}
+	for _, l := range leaks {
+		prints[l.Token] = ""
+	}
+	if len(prints) > mostTokens {
+		return nil, &Refusal{http.StatusRequestEntityTooLarge, TooLarge, fmt.Sprintf("the list has %d different tokens; more than %d are not looked up", len(prints), mostTokens)}
+	}
+	var (
+		mu    sync.Mutex
+		errs  []error
+		wg    sync.WaitGroup
+		turns = make(chan struct{}, atOnce)
+	)
+	for _, token := range slices.Collect(maps.Keys(prints)) {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			print, err := r.Fingerprints.Of(ctx, credential.Parse(token))
+			mu.Lock()
+			defer mu.Unlock()
+			prints[token] = print
+			if err != nil {
+				errs = append(errs, err)
+			}
+		})
+	}
+	wg.Wait()
+	return prints, errors.Join(errs...)
 }
 
 // leakID is the same whenever the same tokens are found, so that a leak that is reported twice is one trigger.

@@ -23,16 +23,18 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
 // Receiver answers requests to the function's URL. It may be used concurrently.
 type Receiver struct {
-	Keys   *Keys
-	GitHub PublicKeys
-	Memory Memory
-	Bus    Bus
-	Log    Log
+	Keys         *Keys
+	GitHub       PublicKeys
+	Memory       Memory
+	Bus          Bus
+	Log          Log
+	Fingerprints Fingerprints
 
 	mu      sync.Mutex
 	refused map[string]tally // by route and reason code; as many as there are routes times codes
@@ -50,6 +52,12 @@ type Memory interface {
 	// Remember keeps the ids, in their order, up to one that was known already: then first is false. It is durable once it
 	// returns. After an error some of the ids may be kept; what they stand for is on the bus.
 	Remember(ctx context.Context, d Delivery) (first bool, err error)
+}
+
+// Fingerprints makes the fingerprint of a value, 64 hex digits: the same for equal values. Of changes nothing and may be
+// called concurrently.
+type Fingerprints interface {
+	Of(ctx context.Context, v credential.Value) (string, error)
 }
 
 // Bus takes normalised events. An event that Put has returned for is on the bus; one that it failed for may be.

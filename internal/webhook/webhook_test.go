@@ -19,8 +19,8 @@ import (
 )
 
 // found completes the event of one token.
-func found(token string, e trigger.SecretScanning) trigger.SecretScanning {
-	e.Fingerprints = []string{webhook.Fingerprint([]byte(key), token)}
+func (b *bench) found(token string, e trigger.SecretScanning) trigger.SecretScanning {
+	e.Fingerprints = []string{b.print(token)}
 	sum := sha256.Sum256([]byte(e.Fingerprints[0]))
 	e.ID = "leak " + hex.EncodeToString(sum[:16])
 	return e
@@ -42,8 +42,8 @@ func TestSignedRequestsBecomeEvents(t *testing.T) {
 			trigger.PagerDutyIncident{ID: "PGR0VU2", Event: "incident.triggered", Actor: "Tex", Service: "Orders", Severity: 7, Named: trigger.Named{Secrets: []string{"prod/orders-db"}}},
 			trigger.SIEMAlert{ID: "a-1", System: "siem", Severity: 8, Title: "odd login", Named: trigger.Named{Secrets: []string{"prod/orders-db"}}},
 			trigger.ProviderChange{ID: "c-1", Provider: "payments", Change: "keys reissued", Secrets: []string{"prod/payment-api-key"}},
-			found("live-token-of-orders", trigger.SecretScanning{Kind: "orders_api_token", Where: "content", Location: "https://github.com/o/r/blob/main/c.yml"}),
-			found("unknown", trigger.SecretScanning{Kind: "x", Where: "commit"}),
+			b.found("live-token-of-orders", trigger.SecretScanning{Kind: "orders_api_token", Where: "content", Location: "https://github.com/o/r/blob/main/c.yml"}),
+			b.found("unknown", trigger.SecretScanning{Kind: "x", Where: "commit"}),
 		}
 		if diff := cmp.Diff(want, b.put); diff != "" {
 			t.Errorf("on the bus (- want, + got):\n%s", diff)
@@ -249,7 +249,7 @@ func TestTextWithATokenInItIsDropped(t *testing.T) {
 	if status, said := b.send(r); status != 202 {
 		t.Fatalf("%d %s", status, said)
 	}
-	if diff := cmp.Diff([]trigger.Normalised{found("live-token-of-orders", trigger.SecretScanning{Where: "content"}), found("unknown-token", trigger.SecretScanning{})}, b.put); diff != "" {
+	if diff := cmp.Diff([]trigger.Normalised{b.found("live-token-of-orders", trigger.SecretScanning{Where: "content"}), b.found("unknown-token", trigger.SecretScanning{})}, b.put); diff != "" {
 		t.Errorf("on the bus (- want, + got):\n%s", diff)
 	}
 }

@@ -23,12 +23,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
-	"github.com/mayfly-secrets/mayfly/internal/webhook"
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
 )
 
@@ -245,7 +242,8 @@ func TestFiveDeliveriesAtOnceAreOneRotation(t *testing.T) {
 	}
 }
 
-// A live token that GitHub found is matched by its fingerprint and contains the secret; it is nowhere afterwards.
+// A live token that GitHub found is matched by the fingerprint that its rotation left, and contains the secret; it is nowhere
+// afterwards. A token of nobody, and one that was revoked meanwhile, start nothing.
 func TestLeakedTokenContains(t *testing.T) {
 	p := start(t, playground.Options{})
 	settled(t, p)
@@ -255,24 +253,13 @@ func TestLeakedTokenContains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.index(token.Password(), orders)
 	before := runs(t, p, orders)
-	body, err := json.Marshal([]map[string]string{
-		{"token": "somebody-elses", "type": "x", "url": "", "source": "commit"},
-		{"token": token.Password(), "type": "orders_password", "url": "https://github.com/o/r/blob/main/config.yml", "source": "content"},
-	})
-	if err != nil {
-		t.Fatal(err)
+	h.leak(signer, "somebody-elses-token-of-43-characters-at-all", "https://github.com/o/r/blob/main/other.yml")
+	settled(t, p)
+	if n := len(runs(t, p, orders)) - len(before); n != 0 {
+		t.Fatalf("a token of nobody made %d runs", n)
 	}
-	digest := sha256.Sum256(body)
-	signature, err := ecdsa.SignASN1(rand.Reader, signer, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	headers := map[string]string{"Github-Public-Key-Identifier": "test", "Github-Public-Key-Signature": base64.StdEncoding.EncodeToString(signature)}
-	if status, said := h.post("github-secret-scanning", body, headers); status != http.StatusAccepted || !strings.Contains(said, "sent") {
-		t.Fatalf("%d %s", status, said)
-	}
+	h.leak(signer, token.Password(), "https://github.com/o/r/blob/main/config.yml")
 	settled(t, p)
 	after := runs(t, p, orders)
 	if len(after) != len(before)+1 || after[0].Mode != "contain" || after[0].Outcome != "rotated" {
@@ -281,8 +268,31 @@ func TestLeakedTokenContains(t *testing.T) {
 	if err := playground.Login(t.Context(), p.Target(orders), token); !playground.Refused(err) {
 		t.Errorf("the leaked credential: %v, want it refused", err)
 	}
+	h.leak(signer, token.Password(), "https://github.com/o/r/blob/main/again.yml")
+	settled(t, p)
+	if n := len(runs(t, p, orders)) - len(after); n != 0 {
+		t.Errorf("a token that is refused already made %d runs", n)
+	}
 	if leaks, err := p.Leaks(t.Context()); err != nil || len(leaks) > 0 {
 		t.Errorf("values were found in %v, %v", leaks, err)
+	}
+}
+
+// leak sends GitHub's list with one token, found at a place.
+func (h hook) leak(signer *ecdsa.PrivateKey, token, url string) {
+	h.Helper()
+	body, err := json.Marshal([]map[string]string{{"token": token, "type": "password", "url": url, "source": "content"}})
+	if err != nil {
+		h.Fatal(err)
+	}
+	digest := sha256.Sum256(body)
+	signature, err := ecdsa.SignASN1(rand.Reader, signer, digest[:])
+	if err != nil {
+		h.Fatal(err)
+	}
+	headers := map[string]string{"Github-Public-Key-Identifier": "test", "Github-Public-Key-Signature": base64.StdEncoding.EncodeToString(signature)}
+	if status, said := h.post("github-secret-scanning", body, headers); status != http.StatusAccepted || !strings.Contains(said, "sent") {
+		h.Fatalf("%d %s", status, said)
 	}
 }
 
@@ -313,15 +323,4 @@ func (h hook) configureGitHub() *ecdsa.PrivateKey {
 		h.Fatal(err)
 	}
 	return signer
-}
-
-// index writes the fingerprint of a token into the registry, as whoever stores a value may do.
-func (h hook) index(token, secret string) {
-	h.Helper()
-	key := "fingerprint:" + webhook.Fingerprint(h.key("fingerprint"), token)
-	if _, err := dynamodb.NewFromConfig(h.p.AWS).PutItem(h.Context(), &dynamodb.PutItemInput{TableName: aws.String(playground.ContractsTable), Item: map[string]types.AttributeValue{
-		"secret": &types.AttributeValueMemberS{Value: secret}, "item": &types.AttributeValueMemberS{Value: "key#" + key}, "lookup": &types.AttributeValueMemberS{Value: key},
-	}}); err != nil {
-		h.Fatal(err)
-	}
 }

@@ -56,10 +56,18 @@ func (r *Registry) Withdraw(ctx context.Context, secret string) error {
 	if err != nil {
 		return err
 	}
+	prints, err := r.Fingerprints(ctx, secret)
+	if err != nil {
+		return err
+	}
 	update := types.TransactWriteItem{Update: &types.Update{
 		TableName: &r.Contracts, Key: key(secret, contractItem), UpdateExpression: aws.String("REMOVE due_pool"),
 	}}
-	return r.write(ctx, "withdraw the contract of "+secret, append([]types.TransactWriteItem{update}, r.deletions(secret, stale)...))
+	write := append([]types.TransactWriteItem{update}, r.deletions(secret, stale)...)
+	for _, f := range prints {
+		write = append(write, types.TransactWriteItem{Delete: &types.Delete{TableName: &r.Contracts, Key: key(secret, fingerprintItem+f.Version)}})
+	}
+	return r.write(ctx, "withdraw the contract of "+secret, write)
 }
 
 // InForce lists the secrets under contract. It reads the whole index of due dates, so it is for apply, not for hot paths.

@@ -62,8 +62,8 @@ func (r *Registry) Abandon(ctx context.Context, secret, run string, now time.Tim
 	return unavailable(err, "note that run %s of %s was abandoned", run, secret)
 }
 
-// Close ends a run: history, next due date, chain head and lease, all or nothing. A run that lost its lease closes its own
-// history only. Repeating it changes nothing.
+// Close ends a run: history, next due date, chain head, lease, and which values its versions have, all or nothing. A run that
+// lost its lease closes its own history only. Repeating it changes nothing.
 func (r *Registry) Close(ctx context.Context, c registry.Closing) error {
 	history := types.TransactWriteItem{Update: &types.Update{
 		TableName: &r.Runs, Key: runKey(c.Secret, c.Run),
@@ -82,9 +82,16 @@ func (r *Registry) Close(ctx context.Context, c registry.Closing) error {
 			":due": number(c.DueAt.Unix()), ":head": headItem(c.Head), ":run": text(c.Run),
 		},
 	}}
-	_, err := r.DB.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{lease, history}})
+	write := []types.TransactWriteItem{lease, history}
+	if c.Fingerprint != "" {
+		write = append(write, types.TransactWriteItem{Update: r.fingerprint(c.Secret, c.VersionTo, c.Fingerprint)})
+	}
+	for _, version := range c.Revoked {
+		write = append(write, types.TransactWriteItem{Update: r.end(c.Secret, version, c.Ended)})
+	}
+	_, err := r.DB.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: write})
 	var cancelled *types.TransactionCanceledException
-	if errors.As(err, &cancelled) && len(cancelled.CancellationReasons) == 2 && aws.ToString(cancelled.CancellationReasons[0].Code) == "ConditionalCheckFailed" {
+	if errors.As(err, &cancelled) && len(cancelled.CancellationReasons) > 0 && aws.ToString(cancelled.CancellationReasons[0].Code) == "ConditionalCheckFailed" {
 		_, err = r.DB.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{history}})
 	}
 	return unavailable(err, "close run %s of %s", c.Run, c.Secret)
