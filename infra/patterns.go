@@ -26,13 +26,9 @@ type (
 const apiCall = "AWS API Call via CloudTrail"
 
 // answers are the patterns, one for each source of package trigger that AWS itself emits. They keep away what AWS sends in
-// numbers and what says nothing: states on the way, low severities, calls that were refused, secrets that no contract could
-// name, Mayfly's own calls. What looks like a cause and is none (a sample, an archived finding) does come, and is ignored
-// on record.
-//
-// Events reach mayfly-respond whole. An input transformer could make them smaller, but a path that an event does not have
-// (most findings lack most members) comes out as something else than a missing member, and a finding that is lost for that
-// is worse than one that is large. EventBridge's own bound, 256 KB, is what mayfly-respond takes.
+// numbers and what says nothing: states on the way, checks of the configuration, calls that were refused, secrets that no
+// contract could name, Mayfly's own calls. What looks like a cause and is none (a sample, an archived finding) does come, and
+// is ignored on record.
 func answers(stack awscdk.Stack, writers []*Function, environments []string, pagerDuty string) []answered {
 	all := slices.Concat(deployments(), incidents(), changes(stack, writers, environments))
 	if pagerDuty != "" {
@@ -71,8 +67,8 @@ func deployments() []answered {
 	}
 }
 
-// incidents of medium severity and above. Low ones say that nothing was reached; what is done about the others is each
-// secret's policy.
+// incidents of every severity: incident_severity is each secret's own, and may be lowered at run time by a tag, which no rule
+// can know of. Security Hub's INFORMATIONAL stays away: it says that nothing was found.
 func incidents() []answered {
 	checks := object{"prefix": "Software and Configuration Checks"}
 	finding := pattern("aws.access-analyzer", "Access Analyzer Finding", object{
@@ -81,13 +77,12 @@ func incidents() []answered {
 	})
 	finding["detail-type"] = one{"Access Analyzer Finding", "Unused Access Finding for IAM entities"}
 	return []answered{
-		{"GuardDuty", "A GuardDuty finding of medium severity or above", "",
-			pattern("aws.guardduty", "GuardDuty Finding", object{"severity": one{object{"numeric": one{">=", 4}}}})},
+		{"GuardDuty", "A GuardDuty finding", "", pattern("aws.guardduty", "GuardDuty Finding", nil)},
 		// Security Hub fills in the label where a product gives a number only.
 		// Source: https://docs.aws.amazon.com/securityhub/latest/userguide/asff-required-attributes.html#Severity
-		{"SecurityHub", "A Security Hub finding of medium severity or above on somebody who may read secrets", "",
+		{"SecurityHub", "A Security Hub finding on somebody who may read secrets", "",
 			pattern("aws.securityhub", "Security Hub Findings - Imported", object{"findings": object{
-				"Severity": object{"Label": one{"MEDIUM", "HIGH", "CRITICAL"}},
+				"Severity": object{"Label": one{"LOW", "MEDIUM", "HIGH", "CRITICAL"}},
 				"Resources": object{"Type": one{"AwsSecretsManagerSecret", "AwsIamRole", "AwsIamUser", "AwsIamAccessKey", "AwsEc2Instance",
 					"AwsLambdaFunction", "AwsEcsTask", "AwsEcsService", "AwsAutoScalingAutoScalingGroup"}},
 				"$or": one{

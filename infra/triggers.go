@@ -9,8 +9,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Triggers are the ways by which something that happened reaches Mayfly. All of them start mayfly-respond with the
-// event as it came, which is what a person does by hand, too.
+// Triggers are the ways by which something that happened reaches Mayfly. All of them start mayfly-respond with the event,
+// which is what a person does by hand, too; of one that may be too large they hand over what is read of it.
 type Triggers struct {
 	constructs.Construct
 	deadLetters DeadLetters
@@ -54,6 +54,7 @@ func (t Triggers) rule(a answered, target *string, role awsiam.Role) {
 			Id:               jsii.String("Target"),
 			Arn:              target,
 			RoleArn:          role.RoleArn(),
+			InputTransformer: narrowed(a.pattern),
 			DeadLetterConfig: awsevents.CfnRule_DeadLetterConfigProperty{Arn: t.deadLetters.Events.QueueArn()},
 			RetryPolicy: awsevents.CfnRule_RetryPolicyProperty{
 				MaximumEventAgeInSeconds: jsii.Number(86400),

@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/infra"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/localstack/events/pattern"
+	"github.com/mayfly-secrets/mayfly/localstack/events/transform"
 )
 
 const respond = "arn:aws:states:us-east-1:000000000000:stateMachine:mayfly-respond"
@@ -28,7 +29,10 @@ type rule struct {
 	Bus     string          `json:"bus,omitempty"`
 	Pattern json.RawMessage `json:"pattern"`
 	Target  string          `json:"target"`
+	Input   string          `json:"input,omitempty"` // template of what the target gets, with paths in the place of variables
 	May     string          `json:"may"`
+
+	transformer *transform.Transformer
 }
 
 // rules are the rules of a template, each with what its role may do.
@@ -44,6 +48,15 @@ func (t template) rules(tb testing.TB) map[string]rule {
 		of := rule{Pattern: json.RawMessage(t.text(r.Properties["EventPattern"])), Target: t.text(target["Arn"]), May: may[len(may)-1]}
 		if bus := r.Properties["EventBusName"]; bus != nil {
 			of.Bus = t.text(bus)
+		}
+		if given := target["InputTransformer"]; given != nil {
+			if err := json.Unmarshal([]byte(t.text(given)), &of.transformer); err != nil {
+				tb.Fatal(err)
+			}
+			of.Input = of.transformer.InputTemplate
+			for variable, path := range of.transformer.InputPathsMap {
+				of.Input = strings.ReplaceAll(of.Input, "<"+variable+">", path)
+			}
 		}
 		rules[name] = of
 	}
@@ -145,8 +158,7 @@ func TestRulesStayNarrow(t *testing.T) {
 	patterns := made.patterns(t)
 	closeRun := made.role(t, "close-run")
 	for _, c := range []struct{ sample, from, to, by string }{
-		{"guardduty-critical.json", `"severity": 9.5`, `"severity": 3.9`, ""},
-		{"guardduty-critical.json", `"severity": 9.5`, `"severity": 4`, "mayfly-guard-duty"},
+		{"guardduty-critical.json", `"severity": 9.5`, `"severity": 1`, "mayfly-guard-duty"}, // a policy may ask for it
 		{"cloudtrail-secretsmanager-tagresource.json", `"mayfly:ttl"`, `"team"`, ""},
 		{"cloudtrail-secretsmanager-tagresource.json", `"secretId": "prod/orders-db"`, `"secretId": "orders-db"`, ""},
 		{"cloudtrail-secretsmanager-tagresource.json", `"secretId": "prod/orders-db"`,
@@ -163,7 +175,8 @@ func TestRulesStayNarrow(t *testing.T) {
 		{"cloudtrail-kms-creategrant.json", `"userIdentity": {`, `"userIdentity": {"invokedBy": "AWS Internal",`, "mayfly-key-change"},
 		{"secretsmanager-secret-label-updated.json", `"AWSCURRENT"`, `"AWSPENDING"`, ""},
 		{"secretsmanager-secret-label-updated.json", `"versionId": "`, `"versionId": "mayfly-a-`, ""},
-		{"securityhub-finding.json", `"HIGH"`, `"LOW"`, ""},
+		{"securityhub-finding.json", `"HIGH"`, `"LOW"`, "mayfly-security-hub"},
+		{"securityhub-finding.json", `"HIGH"`, `"INFORMATIONAL"`, ""},
 		{"securityhub-finding.json", `"Types": [`, `"Kinds": [`, "mayfly-security-hub"},
 		{"securityhub-finding.json", `"AwsIamAccessKey",`, `"AwsS3Bucket",`, ""},
 		{"health-aws-risk-credentials-exposed.json", `"RISK"`, `"EC2"`, ""},

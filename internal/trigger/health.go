@@ -9,18 +9,21 @@ import (
 // exposed is the severity of a credential that was seen in public: critical, whoever found it.
 const exposed = 9.5
 
+// healthEvent holds the members of an AWS Health event that say who is meant.
+type healthEvent struct {
+	ARN      string `json:"eventArn"`
+	Code     string `json:"eventTypeCode"`
+	Status   string `json:"statusCode"`
+	Entities []struct {
+		Value string `json:"entityValue"`
+	} `json:"affectedEntities"`
+}
+
 // health reads the "AWS Health Event" that an access key was found in public:
 // https://docs.aws.amazon.com/health/latest/ug/cloudwatch-events-health.html
 // Everything that the key's user may read may be in the same hands.
 func health(e envelope) (Resolution, error) {
-	var d struct {
-		ARN      string `json:"eventArn"`
-		Code     string `json:"eventTypeCode"`
-		Status   string `json:"statusCode"`
-		Entities []struct {
-			Value string `json:"entityValue"`
-		} `json:"affectedEntities"`
-	}
+	var d healthEvent
 	if err := detail(e, &d); err != nil {
 		return Resolution{}, err
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 )
 
-// MaxEvent is the largest event that is read: what EventBridge and Step Functions carry at most, 256 KiB.
+// MaxEvent is the largest event that is read: what Step Functions carries at most, 256 KiB. EventBridge carries a megabyte;
+// what may be large of that is narrowed to what Reads lists.
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 const MaxEvent = 256 << 10
 
 // Keys that are no lookup keys of contracts.
@@ -157,7 +159,7 @@ func evaluation(e envelope) (Resolution, error) {
 
 // detail reads an event's detail; members that Mayfly does not use are passed over, because AWS adds some all the time.
 func detail(e envelope, into any) error {
-	if err := json.Unmarshal(e.Detail, into); err != nil {
+	if err := json.Unmarshal(present(e.Detail), into); err != nil {
 		return fault.New(fault.InputMalformed, "the detail of event %q from %s is not as documented", clip(e.ID, 64), e.Source)
 	}
 	return nil

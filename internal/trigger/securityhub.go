@@ -33,14 +33,16 @@ type asffResource struct {
 	Details json.RawMessage `json:"Details"` // one member, named as Type is
 }
 
+type imported struct {
+	Findings []asff `json:"findings"`
+}
+
 // securityHub reads "Security Hub Findings - Imported":
 // https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-cwe-event-formats.html
 // A finding that Security Hub has from GuardDuty keeps GuardDuty's id and source, so that the run is joined that
 // GuardDuty's own event started.
 func securityHub(e envelope) (Resolution, error) {
-	var d struct {
-		Findings []asff `json:"findings"`
-	}
+	var d imported
 	if err := detail(e, &d); err != nil {
 		return Resolution{}, err
 	}

@@ -165,7 +165,7 @@ func TestInputs(t *testing.T) {
 		"text":        {transform(map[string]string{"first": "$.detail.who.first"}, `"<first> came"`), `"Ana came"`},
 		"bare text":   {transform(map[string]string{"first": "$.detail.who.first", "n": "$.detail.list"}, `<first> has <n>`), `Ana has [1,2]`},
 		"whole value": {transform(map[string]string{"who": "$.detail.who"}, `<who>`), `{"first":"Ana","last":"Lima"}`},
-		"envelope":    {transform(nil, `{"e": <aws.events.event>}`), `{"e":{"account":"000000000000","detail-type":"Test","id":"ID","region":"us-east-1","resources":["arn:x"],"source":"test.inputs","time":"2026-03-01T10:00:00Z","version":"0"}}`},
+		"envelope":    {transform(nil, `{"e": <aws.events.event>}`), `{"e":{"account":"000000000000","detailType":"Test","id":"ID","region":"us-east-1","resources":["arn:x"],"source":"test.inputs","time":"2026-03-01T10:00:00Z","version":"0"}}`},
 	} {
 		url, arn := b.queue("in")
 		c.target.Id, c.target.Arn = aws.String("q"), &arn

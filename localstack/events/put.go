@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/localstack/events/delivery"
+	"github.com/mayfly-secrets/mayfly/localstack/events/transform"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/template/name"
 )
@@ -131,7 +132,7 @@ func (s *Service) putEntry(e entry, playsAWS bool) (id string, err error) {
 		Version: "0", ID: name.UUID(), DetailType: e.DetailType, Source: e.Source, Account: stack.Account,
 		Time: timestamp(at), Region: stack.Region, Resources: append([]string{}, e.Resources...), Detail: json.RawMessage(e.Detail),
 	}
-	text, err := encode(event)
+	text, err := transform.Encode(event)
 	if err != nil {
 		return "", err
 	}
@@ -170,7 +171,7 @@ func (s *Service) Put(_ context.Context, busNameOrARN string, event []byte) erro
 	if err := json.Unmarshal(members["id"], &id); err != nil {
 		return fail("ValidationException", "the event's id must be a string")
 	}
-	text, err := encode(members)
+	text, err := transform.Encode(members)
 	if err != nil {
 		return err
 	}
@@ -255,21 +256,21 @@ func (t *target) input(event []byte, r *rule, ingested time.Time) ([]byte, error
 	case t.Input != "":
 		return []byte(t.Input), nil
 	case t.InputTransformer != nil:
-		return t.InputTransformer.apply(event, r, ingested)
+		return t.InputTransformer.Apply(event, transform.Rule{ARN: r.arn(), Name: r.Name}, ingested)
 	case t.InputPath != "":
-		path, err := parsePath(t.InputPath)
+		path, err := transform.ParsePath(t.InputPath)
 		if err != nil {
 			return nil, err
 		}
-		root, err := decode(event)
+		root, err := transform.Decode(event)
 		if err != nil {
 			return nil, err
 		}
-		v, ok := find(root, path)
+		v, ok := transform.Find(root, path)
 		if !ok {
 			return nil, fmt.Errorf("the event has nothing at InputPath %s", t.InputPath)
 		}
-		return encode(v)
+		return transform.Encode(v)
 	}
 	return event, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/mayfly-secrets/mayfly/localstack/events/transform"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/template/name"
 	"github.com/mayfly-secrets/mayfly/localstack/template/property"
@@ -34,7 +35,7 @@ type ruleProperties struct {
 
 type targetProperties struct {
 	Id, Arn, RoleArn, Input, InputPath string
-	InputTransformer                   *transformer
+	InputTransformer                   *transform.Transformer
 	DeadLetterConfig                   *deadLetterConfig
 	RetryPolicy                        *struct{ MaximumRetryAttempts, MaximumEventAgeInSeconds *property.Int }
 	SqsParameters                      *sqsParameters

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/localstack/events/pattern"
+	"github.com/mayfly-secrets/mayfly/localstack/events/transform"
 	"github.com/mayfly-secrets/mayfly/localstack/scheduler/expression"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 	"github.com/mayfly-secrets/mayfly/localstack/template/name"
@@ -168,7 +169,7 @@ func (s *Service) stopTimer(r *rule) {
 // emitScheduled sends a rule's own targets the event of a schedule.
 // Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
 func (s *Service) emitScheduled(r *rule, at time.Time) {
-	event, err := encode(envelope{
+	event, err := transform.Encode(envelope{
 		Version: "0", ID: name.UUID(), DetailType: "Scheduled Event", Source: "aws.events", Account: stack.Account,
 		Time: timestamp(at), Region: stack.Region, Resources: []string{r.arn()}, Detail: json.RawMessage("{}"),
 	})

@@ -8,19 +8,20 @@ import (
 	"regexp"
 
 	"github.com/mayfly-secrets/mayfly/localstack/events/delivery"
+	"github.com/mayfly-secrets/mayfly/localstack/events/transform"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
 
 type target struct {
 	Id               string
 	Arn              string
-	RoleArn          string            `json:",omitempty"`
-	Input            string            `json:",omitempty"`
-	InputPath        string            `json:",omitempty"`
-	InputTransformer *transformer      `json:",omitempty"`
-	DeadLetterConfig *deadLetterConfig `json:",omitempty"`
-	RetryPolicy      *retryPolicy      `json:",omitempty"`
-	SqsParameters    *sqsParameters    `json:",omitempty"`
+	RoleArn          string                 `json:",omitempty"`
+	Input            string                 `json:",omitempty"`
+	InputPath        string                 `json:",omitempty"`
+	InputTransformer *transform.Transformer `json:",omitempty"`
+	DeadLetterConfig *deadLetterConfig      `json:",omitempty"`
+	RetryPolicy      *retryPolicy           `json:",omitempty"`
+	SqsParameters    *sqsParameters         `json:",omitempty"`
 }
 
 type deadLetterConfig struct {
@@ -58,12 +59,12 @@ func (t *target) check() error {
 		return fmt.Errorf("JSON syntax error in input for target %s", t.Id)
 	}
 	if t.InputPath != "" {
-		if _, err := parsePath(t.InputPath); err != nil {
+		if _, err := transform.ParsePath(t.InputPath); err != nil {
 			return fmt.Errorf("target %s: InputPath: %w", t.Id, err)
 		}
 	}
 	if t.InputTransformer != nil {
-		if err := t.InputTransformer.check(); err != nil {
+		if err := t.InputTransformer.Check(); err != nil {
 			return fmt.Errorf("Invalid InputTemplate for target %s : [%w].", t.Id, err)
 		}
 	}

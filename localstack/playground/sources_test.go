@@ -350,12 +350,12 @@ func fiveAtOnce(t *testing.T, p *playground.Playground) {
 	}
 }
 
-// largeFinding is nearly as large as EventBridge takes it, and is read whole all the same.
+// largeFinding is nearly as large as EventBridge takes it, four times what Step Functions does, and is answered all the same.
 func largeFinding(t *testing.T, p *playground.Playground) {
 	before := len(runs(t, p, orders))
 	var event struct{ Detail json.RawMessage }
 	must(t)(nil, json.Unmarshal(sample(t, "guardduty-task.json"), &event))
-	detail := strings.Replace(string(event.Detail), `{`, `{"signals":"`+strings.Repeat("x", 240<<10)+`",`, 1)
+	detail := strings.Replace(string(event.Detail), `{`, `{"signals":"`+strings.Repeat("x", 1000<<10)+`",`, 1)
 	detail = strings.Replace(detail, `"id": "`, `"id": "large-`, 1)
 	onBus(t, p, "aws.guardduty", "GuardDuty Finding", detail)
 	settled(t, p)

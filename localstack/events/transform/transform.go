@@ -1,4 +1,5 @@
-package events
+// Package transform makes a target's input out of an event, as EventBridge's input paths and input transformers do.
+package transform
 
 import (
 	"bytes"
@@ -10,18 +11,21 @@ import (
 	"time"
 )
 
-// transformer makes a target's input out of an event.
+// Transformer makes a target's input out of an event.
 // Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
-type transformer struct {
-	InputPathsMap map[string]string `json:",omitempty"`
+type Transformer struct {
+	InputPathsMap map[string]string `json:",omitempty"` // JSON paths
 	InputTemplate string
 }
+
+// Rule is what a template can say of the rule that matched.
+type Rule struct{ ARN, Name string }
 
 // placeholder is <name>. Angle brackets cannot be escaped.
 var placeholder = regexp.MustCompile(`<([A-Za-z0-9_.\-]+)>`)
 
-// check refuses what PutTargets refuses.
-func (t *transformer) check() error {
+// Check refuses what PutTargets refuses.
+func (t *Transformer) Check() error {
 	if t.InputTemplate == "" || len(t.InputTemplate) > 8192 {
 		return fmt.Errorf("InputTemplate must have 1 to 8192 characters")
 	}
@@ -32,7 +36,7 @@ func (t *transformer) check() error {
 		if strings.HasPrefix(strings.ToLower(name), "aws") {
 			return fmt.Errorf("InputPathsMap: the key %s begins with AWS, which is reserved", name)
 		}
-		if _, err := parsePath(path); err != nil {
+		if _, err := ParsePath(path); err != nil {
 			return fmt.Errorf("InputPathsMap %s: %w", name, err)
 		}
 	}
@@ -52,11 +56,13 @@ func predefined(name string) bool {
 	return false
 }
 
-// apply fills the template. A placeholder within quotes becomes the bare text of its value, not escaped; outside of
-// quotes it becomes the value's JSON, so that a string gets its quotes. A path that leads nowhere gives an empty string.
+// Apply fills the template. A placeholder within quotes becomes the bare text of its value; outside of quotes it becomes the
+// value's JSON, so that a text gets its quotes. Texts are not escaped: one with a quote or a backslash in it makes JSON that
+// is none, and the event undeliverable. A path that leads nowhere gives an empty text, as EventBridge was seen to do; its
+// documentation says only that the variable is not created and does not appear in the output.
 // A template that is a JSON object or list must give JSON; other templates give text as it is.
-func (t *transformer) apply(event []byte, r *rule, ingested time.Time) ([]byte, error) {
-	root, err := decode(event)
+func (t *Transformer) Apply(event []byte, r Rule, ingested time.Time) ([]byte, error) {
+	root, err := Decode(event)
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +104,10 @@ func (t *transformer) apply(event []byte, r *rule, ingested time.Time) ([]byte, 
 	return compact.Bytes(), nil
 }
 
-func (t *transformer) value(name string, root any, event []byte, r *rule, ingested time.Time) (any, error) {
+func (t *Transformer) value(name string, root any, event []byte, r Rule, ingested time.Time) (any, error) {
 	switch name {
 	case "aws.events.rule-arn":
-		return r.arn(), nil
+		return r.ARN, nil
 	case "aws.events.rule-name":
 		return r.Name, nil
 	case "aws.events.event.ingestion-time":
@@ -112,35 +118,42 @@ func (t *transformer) value(name string, root any, event []byte, r *rule, ingest
 		members, _ := root.(map[string]any)
 		without := map[string]any{}
 		for k, v := range members {
-			if k != "detail" {
+			switch k {
+			case "detail":
+			case "detail-type": // as it was seen to be written
+				without["detailType"] = v
+			default:
 				without[k] = v
 			}
 		}
 		return without, nil
 	}
-	path, err := parsePath(t.InputPathsMap[name])
+	path, err := ParsePath(t.InputPathsMap[name])
 	if err != nil {
 		return nil, err
 	}
-	if v, ok := find(root, path); ok {
+	if v, ok := Find(root, path); ok {
 		return v, nil
 	}
 	return "", nil
 }
 
 func render(value any, asJSON bool) string {
-	if s, ok := value.(string); ok && !asJSON {
+	if s, ok := value.(string); ok {
+		if asJSON {
+			return `"` + s + `"`
+		}
 		return s
 	}
-	b, err := encode(value)
+	b, err := Encode(value)
 	if err != nil {
 		return ""
 	}
 	return string(b)
 }
 
-// step is a member's name, an index (when name is ""), or a wildcard.
-type step struct {
+// Step is a member's name, an index (when name is ""), or a wildcard.
+type Step struct {
 	name  string
 	index int
 	all   bool
@@ -151,23 +164,23 @@ var (
 	indexStep  = regexp.MustCompile(`^\[(\d+|\*)\]`)
 )
 
-// parsePath reads the JSON paths that EventBridge takes: $.detail.some-member[0].list[*]
-func parsePath(path string) ([]step, error) {
+// ParsePath reads the JSON paths that EventBridge takes: $.detail.some-member[0].list[*]
+func ParsePath(path string) ([]Step, error) {
 	rest, ok := strings.CutPrefix(path, "$")
 	if !ok {
 		return nil, fmt.Errorf("the JSON path %q does not begin with $", path)
 	}
-	var steps []step
+	var steps []Step
 	for rest != "" {
 		if m := memberStep.FindStringSubmatch(rest); m != nil {
-			steps = append(steps, step{name: m[1]})
+			steps = append(steps, Step{name: m[1]})
 			rest = rest[len(m[0]):]
 		} else if m := indexStep.FindStringSubmatch(rest); m != nil {
 			n, _ := strconv.Atoi(m[1]) // "*" is no number and stands for all
-			steps = append(steps, step{index: n, all: m[1] == "*"})
+			steps = append(steps, Step{index: n, all: m[1] == "*"})
 			rest = rest[len(m[0]):]
 		} else if tail, ok := strings.CutPrefix(rest, ".*"); ok {
-			steps = append(steps, step{all: true})
+			steps = append(steps, Step{all: true})
 			rest = tail
 		} else {
 			return nil, fmt.Errorf("the JSON path %q is not of the form $.name.name[0]", path)
@@ -176,7 +189,8 @@ func parsePath(path string) ([]step, error) {
 	return steps, nil
 }
 
-func find(value any, path []step) (any, bool) {
+// Find follows a path; false where it leads nowhere.
+func Find(value any, path []Step) (any, bool) {
 	if len(path) == 0 {
 		return value, true
 	}
@@ -187,12 +201,12 @@ func find(value any, path []step) (any, bool) {
 		if s.name == "" || !ok {
 			return nil, false
 		}
-		return find(member, path[1:])
+		return Find(member, path[1:])
 	case []any:
 		if s.all {
 			found := []any{}
 			for _, e := range v {
-				if f, ok := find(e, path[1:]); ok {
+				if f, ok := Find(e, path[1:]); ok {
 					found = append(found, f)
 				}
 			}
@@ -201,12 +215,13 @@ func find(value any, path []step) (any, bool) {
 		if s.name != "" || s.index >= len(v) {
 			return nil, false
 		}
-		return find(v[s.index], path[1:])
+		return Find(v[s.index], path[1:])
 	}
 	return nil, false
 }
 
-func decode(text []byte) (any, error) {
+// Decode reads JSON, numbers as they are written.
+func Decode(text []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	var v any
@@ -214,8 +229,8 @@ func decode(text []byte) (any, error) {
 	return v, err
 }
 
-// encode writes JSON without the escapes for HTML.
-func encode(v any) ([]byte, error) {
+// Encode writes JSON without the escapes for HTML.
+func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
