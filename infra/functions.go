@@ -86,6 +86,14 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	machines.GrantDescribeRuns(fs.AdmitRotation)
 }
 
+// PermitKeys is what functions may do with the keys that contracts name.
+func (fs *Functions) PermitKeys(keys Keys) {
+	keys.GrantRead(fs.Readers()...)
+	keys.GrantPropose(fs.CreateSecret)
+	keys.GrantEstablish(fs.ApplyContracts)
+	keys.GrantManageGrants(fs.ApplyContracts)
+}
+
 // Readers are the functions that may read every value under contract. The resource policy of a secret spares their roles.
 func (fs *Functions) Readers() []*Function {
 	return []*Function{fs.ContainSecret, fs.CreateSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack}

@@ -34,7 +34,9 @@ func TestMain(m *testing.M) {
 			write(filepath.Join(built, name, "bootstrap"), name)
 		}
 		write(filepath.Join(built, "apply-contracts", infra.ContractsFile),
-			`{"commit":"4f2d","contracts":[{"environment":"prod","target":{"admin":"prod/orders-db-admin"}}],"services":[]}`)
+			`{"commit":"4f2d","contracts":[{"environment":"prod","target":{"admin":"prod/orders-db-admin"}},
+			{"name":"settlement-key","environment":"prod","services":["worker"],"kms_key":"arn:aws:kms:us-east-1:000000000000:key/of-payments"}],
+			"services":[{"name":"worker","environments":{"prod":{"role":"arn:aws:iam::000000000000:role/prod-worker"}}}]}`)
 		write(filepath.Join(built, "admit-rotation", infra.GuardrailsFile), `permit (principal, action, resource);`)
 		return m.Run()
 	}())

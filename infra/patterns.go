@@ -109,6 +109,8 @@ func changes(stack awscdk.Stack, writers []*Function, environments []string) []a
 	tagged["detail"].(object)["requestParameters"] = object{
 		"secretId": secrets, "$or": one{object{"tags": object{"key": mayfly}}, object{"tagKeys": mayfly}},
 	}
+	granted := anybodyBut(writers)
+	granted["$or"] = one{object{"invokedBy": one{object{"exists": false}}}, object{"invokedBy": one{"AWS Internal"}}}
 	changed := calls("aws.secretsmanager", service, others, anybodyBut(writers))
 	changed["detail"].(object)["requestParameters"] = object{"secretId": secrets}
 	return []answered{
@@ -121,11 +123,8 @@ func changes(stack awscdk.Stack, writers []*Function, environments []string) []a
 			})},
 		{"PrincipalChange", "Somebody has changed what a role, user or group may do", "",
 			calls("aws.iam", people, texts(trigger.Calls(people)), nil)},
-		{"KeyChange", "Somebody has changed who may use a KMS key", "",
-			calls("aws.kms", keys, texts(trigger.Calls(keys)), object{"$or": one{ // AWS services make grants for resources of their own
-				object{"invokedBy": one{object{"exists": false}}},
-				object{"invokedBy": one{"AWS Internal"}},
-			}})},
+		{"KeyChange", "Somebody has changed who may use a KMS key", "", // AWS services make grants for resources of their own
+			calls("aws.kms", keys, texts(trigger.Calls(keys)), granted)},
 		{"KeyRotation", "KMS has rotated a key", "", pattern("aws.kms", "KMS CMK Rotation", nil)},
 	}
 }

@@ -1,11 +1,15 @@
 package infra_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mayfly-secrets/mayfly/infra"
 )
 
 const (
@@ -17,6 +21,13 @@ const (
 	fleets    = "s3:mayfly-dispatch-000000000000-us-east-1"
 	// Nobody else makes fingerprints, or tries values against them.
 	fingerprints = `kms:GenerateMac on kms:key/mayfly-fingerprints if {"StringEquals":{"kms:MacAlgorithm":"HMAC_SHA_256"}}`
+)
+
+// What a function may do with the key of a contract, through Secrets Manager.
+const (
+	payments = "kms:key/of-payments"
+	through  = ` if {"StringEquals":{"kms:ViaService":"secretsmanager.us-east-1.amazonaws.com"},"StringLike":{"kms:EncryptionContext:SecretARN":["` + secrets + `"`
+	decrypts = "kms:Decrypt on " + payments + through + "]}}"
 )
 
 // everyFunction may append to the audit trail and write its log.
@@ -40,22 +51,25 @@ var permissions = map[string][]string{
 		"secretsmanager:DescribeSecret secretsmanager:ListSecretVersionIds on " + secrets,
 		"states:DescribeExecution on states:execution:mayfly-rotate:*",
 	},
-	"contain-secret": {"secretsmanager:GetSecretValue on " + secrets},
+	"contain-secret": {decrypts, "secretsmanager:GetSecretValue on " + secrets},
 	"create-secret": {
+		decrypts,
+		"kms:GenerateDataKey on " + payments + through + "]}}",
 		"secretsmanager:GetSecretValue on " + secrets,
 		"secretsmanager:PutSecretValue on " + secrets,
 	},
-	"set-secret":  {"secretsmanager:GetSecretValue on " + secrets},
-	"test-secret": {fingerprints, "secretsmanager:GetSecretValue on " + secrets},
+	"set-secret":  {decrypts, "secretsmanager:GetSecretValue on " + secrets},
+	"test-secret": {fingerprints, decrypts, "secretsmanager:GetSecretValue on " + secrets},
 	"finish-secret": {
 		"dynamodb:UpdateItem on " + contracts,
 		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:UpdateSecretVersionStage on " + secrets,
 	},
 	"propagate-secret": {},
-	"confirm-adoption": {"secretsmanager:GetSecretValue on " + secrets},
-	"revoke-secret":    {"secretsmanager:GetSecretValue on " + secrets},
+	"confirm-adoption": {decrypts, "secretsmanager:GetSecretValue on " + secrets},
+	"revoke-secret":    {decrypts, "secretsmanager:GetSecretValue on " + secrets},
 	"roll-back": {
+		decrypts,
 		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:GetSecretValue on " + secrets,
 	},
@@ -76,9 +90,15 @@ var permissions = map[string][]string{
 	},
 	"apply-contracts": {
 		"dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + indexed,
+		"kms:CreateGrant on " + payments + ` if {"ForAllValues:StringEquals":{"kms:GrantOperations":"Decrypt"},` +
+			`"StringEquals":{"kms:GrantConstraintType":"EncryptionContextSubset","kms:GranteePrincipal":["iam:role/prod-worker"]},` +
+			`"StringLike":{"kms:EncryptionContext:SecretARN":["` + secrets + `"]}}`,
+		"kms:Decrypt kms:Encrypt kms:GenerateDataKey on " + payments + through + `,"RequestToValidateKeyAccess"]}}`,
+		"kms:ListGrants kms:RevokeGrant on " + payments,
 		"secretsmanager:CreateSecret on " + secrets,
 		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:TagResource on " + secrets,
+		"secretsmanager:UpdateSecret on " + "secretsmanager:secret:prod/settlement-key-??????" + ` if {"StringEquals":{"secretsmanager:KmsKeyArn":["` + payments + `"]}}`,
 	},
 }
 
@@ -95,6 +115,28 @@ func TestFunctionsMayDoExactlyThis(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s may do something else (- table, + template):\n%s", name, diff)
 		}
+	}
+}
+
+// Without a contract that names a key, no function may use or manage any but Mayfly's own.
+func TestNoPermissionsOnKeysWithoutAContract(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(built)); err != nil {
+		t.Fatal(err)
+	}
+	write(filepath.Join(folder, "apply-contracts", infra.ContractsFile), `{"commit":"4f2d","contracts":[{"name":"a","environment":"prod"}],"services":[]}`)
+	made := synthesize(t, map[string]any{"functions": folder})
+	tried := 0
+	for name, f := range made.all("AWS::Lambda::Function", "FunctionName") {
+		for _, may := range made.roleStatements(t, f.Properties["Role"]) {
+			tried++
+			if strings.Contains(may, "kms:") && !strings.Contains(may, " on kms:key/mayfly") || strings.Contains(may, "UpdateSecret ") {
+				t.Errorf("%s: %s", name, may)
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("no statement was looked at")
 	}
 }
 

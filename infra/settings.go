@@ -13,23 +13,27 @@ import (
 	"strings"
 
 	"github.com/aws/constructs-go/constructs/v10"
+
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
 )
 
 // Settings is what a deployment may choose, from CDK context (`cdk deploy -c retentionDays=730`) and from what the
 // build left in the folder of functions.
 type Settings struct {
-	Environment        string   // context "environment", default prod: where the auditor's queries look first
-	RetentionDays      int      // context "retentionDays", default 400: days that an audit record cannot be deleted
-	Region             string   // context "region": empty means the one that the CLI deploys to
-	AlarmEmail         string   // context "alarmEmail": subscribed to the alarms; empty means nobody is, yet
-	GitHubKeys         string   // context "githubKeys": a file with GitHub's public keys for secret scanning; here its text
-	PagerDutyBus       string   // context "pagerDutyBus": the event bus of PagerDuty's partner source, named like it; empty: none
-	DeletionProtection bool     // context "deletionProtection", default true: tables refuse to be deleted
-	Functions          string   // context "functions", default build/functions: one folder with a bootstrap per function
-	StateMachines      string   // context "stateMachines", default statemachines: the folder of *.asl.json
-	Commit             string   // Git commit of the compiled contracts, "unknown" where the build did not say
-	ContractsDigest    string   // SHA-256 of the compiled contracts in hex: a changed one applies them again
-	Environments       []string // every environment that a secret under contract lives in, sorted, Environment included
+	Environment        string          // context "environment", default prod: where the auditor's queries look first
+	RetentionDays      int             // context "retentionDays", default 400: days that an audit record cannot be deleted
+	Region             string          // context "region": empty means the one that the CLI deploys to
+	AlarmEmail         string          // context "alarmEmail": subscribed to the alarms; empty means nobody is, yet
+	GitHubKeys         string          // context "githubKeys": a file with GitHub's public keys for secret scanning; here its text
+	PagerDutyBus       string          // context "pagerDutyBus": the event bus of PagerDuty's partner source, named like it; empty: none
+	DeletionProtection bool            // context "deletionProtection", default true: tables refuse to be deleted
+	Functions          string          // context "functions", default build/functions: one folder with a bootstrap per function
+	StateMachines      string          // context "stateMachines", default statemachines: the folder of *.asl.json
+	Commit             string          // Git commit of the compiled contracts, "unknown" where the build did not say
+	ContractsDigest    string          // SHA-256 of the compiled contracts in hex: a changed one applies them again
+	Environments       []string        // every environment that a secret under contract lives in, sorted, Environment included
+	Keyed              []KeyedContract // contracts with kms_key, by secret
 }
 
 // ContractsFile is the name of the compiled contracts beside apply-contracts' bootstrap.
@@ -100,9 +104,12 @@ func (s *Settings) readContracts() error {
 	var bundle struct {
 		Commit    string
 		Contracts []struct {
-			Environment string
-			Target      struct{ Admin string }
+			Name, Environment string
+			Services          []string
+			Target            struct{ Admin string }
+			KMSKey            string `json:"kms_key"`
 		}
+		Services []contract.Service
 	}
 	if err := json.Unmarshal(text, &bundle); err != nil {
 		return fmt.Errorf("compiled contracts %s: %w; run `make build` again", path, err)
@@ -114,6 +121,15 @@ func (s *Settings) readContracts() error {
 		if environment, _, ok := strings.Cut(c.Target.Admin, "/"); ok {
 			s.Environments = append(s.Environments, environment)
 		}
+		if c.KMSKey == "" {
+			continue
+		}
+		keyed := contract.Contract{Name: c.Name, Environment: c.Environment, Services: c.Services}
+		readers, err := blastradius.DeclaredRoles(keyed, bundle.Services)
+		if err != nil {
+			return fmt.Errorf("compiled contracts %s: %w", path, err)
+		}
+		s.Keyed = append(s.Keyed, KeyedContract{Secret: keyed.ID(), Key: c.KMSKey, Readers: readers})
 	}
 	slices.Sort(s.Environments)
 	s.Environments = slices.Compact(s.Environments)

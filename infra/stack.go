@@ -30,6 +30,7 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	dispatch.GrantKeep(functions.ResolveTrigger)
 	NewFingerprints(stack, "Fingerprints").GrantMake(functions.TestSecret, webhook.Function)
 	functions.Permit(registry, authority, audit, machines)
+	functions.PermitKeys(NewKeys(stack, s.Environments, s.Keyed))
 	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key, s.PagerDutyBus)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)
 	alarms.Watch(functions, machines, deadLetters)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
@@ -53,8 +54,9 @@ func (c apply) run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
+	secrets := secretsmanager.NewFromConfig(conn.Config)
 	in := rotation.ApplyContracts{
-		Log: log, Registry: conn.registry(c.tables), Secrets: secretsmanager.NewFromConfig(conn.Config), Rand: rand.Reader, Now: time.Now,
+		Log: log, Registry: conn.registry(c.tables), Secrets: secrets, Keys: rotation.Keys{Grants: kms.NewFromConfig(conn.Config), Secrets: secrets}, Rand: rand.Reader, Now: time.Now,
 		Source: "cli", Actor: is.ARN,
 	}
 	done, failed := in.Apply(ctx, bundle, "cli-"+randomID())

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/env"
@@ -22,10 +23,12 @@ import (
 
 func main() {
 	cfg := function.Config()
+	secrets := secretsmanager.NewFromConfig(cfg)
 	apply := &rotation.ApplyContracts{
 		Log:      function.AuditLog(cfg),
 		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
-		Secrets:  secretsmanager.NewFromConfig(cfg),
+		Secrets:  secrets,
+		Keys:     rotation.Keys{Grants: kms.NewFromConfig(cfg), Secrets: secrets},
 		Rand:     rand.Reader,
 		Now:      time.Now,
 		Source:   "aws.cloudformation",

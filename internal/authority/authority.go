@@ -27,6 +27,8 @@ const (
 
 // Secret is what can be known of a secret without reading its value.
 type Secret struct {
+	ARN      string // with the six characters behind the name
+	Key      string // KMS key that it is encrypted under, as it was given; "" for the account's own
 	Tags     map[string]string
 	Current  string // version ids; "" where no version has the label
 	Previous string
@@ -48,7 +50,7 @@ func Describe(ctx context.Context, sm Describer, id string) (Secret, error) {
 	if out.DeletedDate != nil {
 		return Secret{}, fault.New(fault.SecretMissing, "%s is marked for deletion: restore it, or withdraw its contract", id)
 	}
-	s := Secret{Tags: make(map[string]string, len(out.Tags))}
+	s := Secret{ARN: aws.ToString(out.ARN), Key: aws.ToString(out.KmsKeyId), Tags: make(map[string]string, len(out.Tags))}
 	for _, t := range out.Tags {
 		s.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
@@ -213,5 +215,5 @@ func translate(err error, format string, args ...any) error {
 	if errors.As(err, &missing) || errors.As(err, &request) {
 		code = fault.SecretMissing
 	}
-	return fault.Wrap(err, code, format, args...)
+	return fault.Wrap(err, code, format+keyHint(err), args...)
 }

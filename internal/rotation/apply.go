@@ -37,6 +37,7 @@ type ApplyContracts struct {
 		authority.Tagger
 		CreateSecret(ctx context.Context, in *secretsmanager.CreateSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.CreateSecretOutput, error)
 	}
+	Keys   Keys // zero: keys and grants are left as they are
 	Rand   io.Reader
 	Now    func() time.Time
 	Source string // who applies: "aws.cloudformation", "cli"
@@ -124,6 +125,9 @@ func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contrac
 	} else if err == nil {
 		err = s.mark(ctx, c, initial, secret.Tags)
 	}
+	if err == nil {
+		err = s.key(ctx, c, b, request, secret)
+	}
 	if err != nil {
 		return created, err
 	}
@@ -136,6 +140,9 @@ func (s *ApplyContracts) create(ctx context.Context, c contract.Contract, initia
 	tags := initial.Tags()
 	tags[policy.Prefix+policy.TagOwner], tags[policy.Prefix+policy.TagEnvironment] = c.Owner, c.Environment
 	in := &secretsmanager.CreateSecretInput{Name: aws.String(c.ID()), Description: aws.String("Under contract with Mayfly; owner " + c.Owner)}
+	if c.KMSKey != "" {
+		in.KmsKeyId = aws.String(c.KMSKey)
+	}
 	if c.Kind == contract.Random {
 		value, err := credential.Compose(nil, "", s.Rand)
 		if err != nil {

@@ -34,6 +34,9 @@ const (
 	EventRevoked     = "revoked" // evidence: the target was asked, and refused
 	EventRollingBack = "rolling_back"
 	EventClosed      = "closed"
+
+	EventKeyChanged    = "key_changed"    // the key of a secret, or the grants on it, are about to change; or somebody has too wide a grant
+	EventKeyIncomplete = "key_incomplete" // a declared role does not exist, so that it has no grant
 )
 
 // note appends a record of this run and moves its head on.

@@ -56,6 +56,7 @@ func (a *Authorizer) secretsmanager(call *stack.Call) ([]need, error) {
 	}
 	n := a.secret(action, r.SecretId)
 	r.keys(n.keys)
+	a.given(n.keys, r.KmsKeyId)
 	return append([]need{n}, a.secretKey(call.Operation, n.resource, &r)...), nil
 }
 
@@ -98,12 +99,26 @@ func (r *secretRequest) keys(c policy.Context) {
 	tagging(c, r.Tags, r.TagKeys)
 }
 
+// given sets the condition keys of a KMS key that the request names.
+func (a *Authorizer) given(c policy.Context, key string) {
+	if key == "" {
+		return
+	}
+	c.Set("secretsmanager:KmsKeyId", key)
+	if a.resources.Key != nil {
+		if full, _, ok := a.resources.Key(key); ok {
+			c.Set("secretsmanager:KmsKeyArn", full)
+		}
+	}
+}
+
 // createSecret: tags need the permission to tag, and a key of the account the permission to use it. The secret is known
 // by its name: it has no suffix yet.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 func (a *Authorizer) createSecret(r *secretRequest) []need {
 	n := need{action: "secretsmanager:CreateSecret", resource: arn("secretsmanager", "secret:"+r.Name), keys: policy.Context{}}
 	r.keys(n.keys)
+	a.given(n.keys, r.KmsKeyId)
 	needs := []need{n}
 	if len(r.Tags) > 0 {
 		n.action = "secretsmanager:TagResource"

@@ -22,7 +22,7 @@ func knownKeys() []string {
 
 		"secretsmanager:SecretId", "secretsmanager:VersionId", "secretsmanager:VersionStage", "secretsmanager:Name",
 		"secretsmanager:Description", "secretsmanager:BlockPublicPolicy", "secretsmanager:RecoveryWindowInDays",
-		"secretsmanager:ForceDeleteWithoutRecovery",
+		"secretsmanager:ForceDeleteWithoutRecovery", "secretsmanager:KmsKeyId", "secretsmanager:KmsKeyArn",
 		"dynamodb:LeadingKeys", "dynamodb:EnclosingOperation",
 		"s3:prefix", "s3:delimiter", "s3:max-keys", "s3:VersionId", "s3:ResourceAccount", "s3:TlsVersion",
 		"s3:object-lock-mode", "s3:object-lock-retain-until-date", "s3:object-lock-remaining-retention-days", "s3:object-lock-legal-hold",

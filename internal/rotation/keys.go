@@ -1,0 +1,116 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/keyring"
+)
+
+// Keys puts secrets under the keys that their contracts name, and the grants of those contracts in force.
+//
+// Each write may be repeated, and every prefix of them is a state that the next application of the contracts goes on from,
+// since each begins by looking:
+//
+//	K1  grants made, the secret under its old key   the declared services read with either key: nobody is kept out
+//	K2  the secret under its new key                what is labelled is encrypted under both, so whoever reads goes on reading;
+//	                                                from the next version on, the new key alone opens the value in use
+//	K3  foreign and stale grants revoked            what the contract says
+//
+// Grants come first, because a version that is stored between K2 and K1 would be one that no service reads. Nothing is undone:
+// a key that was changed by mistake is changed back by another contract.
+//
+// Between K2 and the next rotation, whoever may use the old key, and is let read by the secret's policies, reads on. That is
+// what Secrets Manager promises, and why services do not fail; inspections find it, and it ends with the next version.
+//
+// Grants that Mayfly made on the old key stay: it has no say over a key that no contract names. They open the versions of
+// before, which the next rotation revokes.
+//   - https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_update-encryption-key.html
+type Keys struct {
+	Grants  keyring.Keeper
+	Secrets KeyChanger
+}
+
+// KeyChanger is what Keys needs of Secrets Manager.
+type KeyChanger interface {
+	authority.Describer
+	UpdateSecret(ctx context.Context, in *secretsmanager.UpdateSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretOutput, error)
+}
+
+// Enforce does both for one secret. With a zero secret, one that was just created, it is described first. say is told what is
+// about to change, before it does, for the record: what it returns ends Enforce.
+//
+// Errors: SecretMissing, AuthorityUnavailable, and say's.
+func (k Keys) Enforce(ctx context.Context, id, key string, readers []string, secret authority.Secret, say func(event, reason string) error) error {
+	if k.Grants == nil {
+		return nil
+	}
+	if secret.ARN == "" {
+		var err error
+		if secret, err = authority.Describe(ctx, k.Secrets, id); err != nil {
+			return err
+		}
+	}
+	inForce, err := keyring.Grants(ctx, k.Grants, key)
+	if err != nil {
+		return err
+	}
+	changes := blastradius.CompareGrants(blastradius.CompileGrants(secret.ARN, readers), inForce, secret.ARN)
+	moves := !authority.SameKey(secret.Key, key)
+	if said := tellKey(key, secret.Key, changes, moves); said != "" {
+		if err := say(EventKeyChanged, said); err != nil {
+			return err
+		}
+	}
+	absent, err := keyring.Change(ctx, k.Grants, key, blastradius.GrantChanges{Missing: changes.Missing})
+	if err == nil && len(absent) > 0 {
+		err = say(EventKeyIncomplete, "roles of declared services do not exist, so that no grant could be made for them: "+strings.Join(absent, ", ")+
+			"; create them and apply the contracts again")
+	}
+	if err == nil && moves { // K1
+		err = authority.ChangeKey(ctx, k.Secrets, id, key)
+	}
+	// K2. What is too much is taken away even where something failed above.
+	_, revoked := keyring.Change(ctx, k.Grants, key, blastradius.GrantChanges{Stale: changes.Stale, Foreign: changes.Foreign})
+	return errors.Join(err, revoked)
+}
+
+// tellKey is what the record says; "" where nothing changes and there is nothing to tell.
+func tellKey(key, old string, changes blastradius.GrantChanges, moves bool) string {
+	var parts []string
+	if moves && old == "" {
+		old = "the account's own key"
+	}
+	if moves {
+		parts = append(parts, "put under "+key+" from "+old+": until the next rotation the old key opens the value in use as well")
+	}
+	if !changes.None() || len(changes.Wide) > 0 {
+		parts = append(parts, keyring.Tell(key, changes))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// key has Keys do its work for a contract; what it says goes on record.
+func (s *ApplyContracts) key(ctx context.Context, c contract.Contract, b contract.Bundle, request string, secret authority.Secret) error {
+	if c.KMSKey == "" {
+		return nil
+	}
+	readers, err := blastradius.DeclaredRoles(c, b.Services)
+	if err != nil {
+		return err
+	}
+	return s.Keys.Enforce(ctx, c.ID(), c.KMSKey, readers, secret, func(event, reason string) error {
+		rec := s.record(request, event, c.Environment, c.ID(), s.Now().UTC())
+		rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), compliance(c.Compliance)
+		rec.ContractDigest, rec.ContractCommit, rec.Reason = contract.Digest(c), b.Commit, reason
+		_, err := s.Log.Append(ctx, audit.Head{}, rec)
+		return err
+	})
+}
