@@ -110,7 +110,7 @@ func TestFunctionsImportWhatTheyNeed(t *testing.T) {
 	needs := map[string][]string{
 		postgres: {"contain-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back"},
 		dynamodb: {"resolve-trigger", "admit-rotation", "finish-secret", "close-run", "apply-contracts"},
-		kms:      {"test-secret", "receive-webhook"}, // fingerprints
+		kms:      {"test-secret", "receive-webhook", "apply-contracts"}, // fingerprints; grants
 		config:   {},
 	}
 	nobody := []string{"github.com/goccy/go-yaml", "gopkg.in/yaml.v2", "gopkg.in/yaml.v3", "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema",

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/mayfly-secrets/mayfly/internal/keyring"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 )
 
@@ -56,7 +57,7 @@ func (c apply) run(ctx context.Context, out output) error {
 	}
 	secrets := secretsmanager.NewFromConfig(conn.Config)
 	in := rotation.ApplyContracts{
-		Log: log, Registry: conn.registry(c.tables), Secrets: secrets, Keys: rotation.Keys{Grants: kms.NewFromConfig(conn.Config), Secrets: secrets}, Rand: rand.Reader, Now: time.Now,
+		Log: log, Registry: conn.registry(c.tables), Secrets: secrets, Keys: rotation.Keys{Grants: keyring.Keyring{KMS: kms.NewFromConfig(conn.Config)}, Secrets: secrets}, Rand: rand.Reader, Now: time.Now,
 		Source: "cli", Actor: is.ARN,
 	}
 	done, failed := in.Apply(ctx, bundle, "cli-"+randomID())

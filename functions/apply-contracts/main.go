@@ -17,6 +17,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/function"
+	"github.com/mayfly-secrets/mayfly/internal/keyring"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 )
@@ -28,7 +29,7 @@ func main() {
 		Log:      function.AuditLog(cfg),
 		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		Secrets:  secrets,
-		Keys:     rotation.Keys{Grants: kms.NewFromConfig(cfg), Secrets: secrets},
+		Keys:     rotation.Keys{Grants: keyring.Keyring{KMS: kms.NewFromConfig(cfg)}, Secrets: secrets},
 		Rand:     rand.Reader,
 		Now:      time.Now,
 		Source:   "aws.cloudformation",

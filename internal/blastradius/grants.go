@@ -42,6 +42,37 @@ type GrantChanges struct {
 // None says that the grants in force are those that were compiled. Wide ones do not count: nothing is done about them.
 func (g GrantChanges) None() bool { return len(g.Missing)+len(g.Stale)+len(g.Foreign) == 0 }
 
+// Tell says in one sentence what changes, for the record. No value is in it.
+func (g GrantChanges) Tell(key string) string {
+	text := "grants on " + key + ":"
+	for _, part := range []struct {
+		what string
+		list []Grant
+	}{
+		{"made for", g.Missing}, {"revoked, as no service of the contract has the role any more, of", g.Stale},
+		{"revoked, as they name the secret and the contract does not have them, of", g.Foreign},
+		{"left, though they reach whatever lies under the key, of", g.Wide},
+	} {
+		for i, one := range part.list {
+			switch {
+			case i == most:
+				text += fmt.Sprintf(", and %d more", len(part.list)-most)
+			case i > most:
+			case i > 0:
+				text += ", " + one.Grantee
+			default:
+				text += " " + part.what + " " + one.Grantee
+			}
+		}
+		if len(part.list) > 0 {
+			text += ";"
+		}
+	}
+	return text[:len(text)-1]
+}
+
+const most = 10 // grants that a record names of a kind
+
 // CompileGrants writes the grants on the key of a secret, by the secret's full ARN: each role of a declared service, see
 // DeclaredRoles, may decrypt under the secret's encryption context, and nothing else. They are made whether the role has
 // permissions of its own or not, so that the contract alone says who reads. Mayfly's own functions have theirs in their

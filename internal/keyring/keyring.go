@@ -4,7 +4,6 @@ package keyring
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -15,23 +14,21 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 )
 
-// Lister is the one call that Grants makes.
-type Lister interface {
-	ListGrants(ctx context.Context, in *kms.ListGrantsInput, opts ...func(*kms.Options)) (*kms.ListGrantsOutput, error)
-}
-
-// Keeper is what Change needs of KMS. Grants that are made or revoked hold within five minutes.
+// Keyring keeps grants. Those that are made or revoked hold within five minutes.
 // Source: https://docs.aws.amazon.com/kms/latest/developerguide/grants.html#terms-eventual-consistency
-type Keeper interface {
-	Lister
+type Keyring struct{ KMS API }
+
+// API is what a Keyring needs of KMS.
+type API interface {
+	ListGrants(ctx context.Context, in *kms.ListGrantsInput, opts ...func(*kms.Options)) (*kms.ListGrantsOutput, error)
 	CreateGrant(ctx context.Context, in *kms.CreateGrantInput, opts ...func(*kms.Options)) (*kms.CreateGrantOutput, error)
 	RevokeGrant(ctx context.Context, in *kms.RevokeGrantInput, opts ...func(*kms.Options)) (*kms.RevokeGrantOutput, error)
 }
 
 // Grants reads all grants on a key, given by its ARN. Error: AuthorityUnavailable, which says what to do where the key refuses.
-func Grants(ctx context.Context, api Lister, key string) ([]blastradius.Grant, error) {
+func (k Keyring) Grants(ctx context.Context, key string) ([]blastradius.Grant, error) {
 	var all []blastradius.Grant
-	pages := kms.NewListGrantsPaginator(api, &kms.ListGrantsInput{KeyId: &key, Limit: aws.Int32(100)})
+	pages := kms.NewListGrantsPaginator(k.KMS, &kms.ListGrantsInput{KeyId: &key, Limit: aws.Int32(100)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -61,14 +58,14 @@ func Grants(ctx context.Context, api Lister, key string) ([]blastradius.Grant, e
 // KMS makes no grant to a role that does not exist. absent are these roles; that is no error, since the others matter as much.
 //
 // Error: AuthorityUnavailable, which says what to do where the key refuses.
-func Change(ctx context.Context, api Keeper, key string, c blastradius.GrantChanges) (absent []string, err error) {
+func (k Keyring) Change(ctx context.Context, key string, c blastradius.GrantChanges) (absent []string, err error) {
 	var failed []error
 	for _, g := range c.Missing {
 		in := &kms.CreateGrantInput{KeyId: &key, Name: &g.Name, GranteePrincipal: &g.Grantee, Constraints: &types.GrantConstraints{EncryptionContextSubset: g.Subset}}
 		for _, op := range g.Operations {
 			in.Operations = append(in.Operations, types.GrantOperation(op))
 		}
-		_, err := api.CreateGrant(ctx, in)
+		_, err := k.KMS.CreateGrant(ctx, in)
 		var unknown *types.InvalidArnException
 		if errors.As(err, &unknown) {
 			absent = append(absent, g.Grantee)
@@ -78,7 +75,7 @@ func Change(ctx context.Context, api Keeper, key string, c blastradius.GrantChan
 	}
 	for _, list := range [][]blastradius.Grant{c.Stale, c.Foreign} {
 		for _, g := range list {
-			_, err := api.RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &key, GrantId: &g.ID})
+			_, err := k.KMS.RevokeGrant(ctx, &kms.RevokeGrantInput{KeyId: &key, GrantId: &g.ID})
 			var gone *types.NotFoundException
 			if !errors.As(err, &gone) {
 				failed = append(failed, translate(err, key, "revoke grant "+g.ID+" on"))
@@ -105,34 +102,3 @@ func translate(err error, key, what string) error {
 	}
 	return fault.Wrap(err, fault.AuthorityUnavailable, "%s %s", what, key)
 }
-
-// Tell says in one sentence what changes, for the record. No value is in it.
-func Tell(key string, c blastradius.GrantChanges) string {
-	text := "grants on " + key + ":"
-	for _, part := range []struct {
-		what string
-		list []blastradius.Grant
-	}{
-		{"made for", c.Missing}, {"revoked, as no service of the contract has the role any more, of", c.Stale},
-		{"revoked, as they name the secret and the contract does not have them, of", c.Foreign},
-		{"left, though they reach whatever lies under the key, of", c.Wide},
-	} {
-		for i, g := range part.list {
-			switch {
-			case i == most:
-				text += fmt.Sprintf(", and %d more", len(part.list)-most)
-			case i > most:
-			case i > 0:
-				text += ", " + g.Grantee
-			default:
-				text += " " + part.what + " " + g.Grantee
-			}
-		}
-		if len(part.list) > 0 {
-			text += ";"
-		}
-	}
-	return text[:len(text)-1]
-}
-
-const most = 10 // that a record names of a kind

@@ -11,7 +11,6 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
-	"github.com/mayfly-secrets/mayfly/internal/keyring"
 )
 
 // Keys puts secrets under the keys that their contracts name, and the grants of those contracts in force.
@@ -34,8 +33,15 @@ import (
 // before, which the next rotation revokes.
 //   - https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_update-encryption-key.html
 type Keys struct {
-	Grants  keyring.Keeper
+	Grants  GrantKeeper
 	Secrets KeyChanger
+}
+
+// GrantKeeper is KMS, in package keyring: which grants there are on a key, and changes of them, which may be repeated. absent
+// are roles that do not exist, so that they have none.
+type GrantKeeper interface {
+	Grants(ctx context.Context, key string) ([]blastradius.Grant, error)
+	Change(ctx context.Context, key string, c blastradius.GrantChanges) (absent []string, err error)
 }
 
 // KeyChanger is what Keys needs of Secrets Manager.
@@ -58,7 +64,7 @@ func (k Keys) Enforce(ctx context.Context, id, key string, readers []string, sec
 			return err
 		}
 	}
-	inForce, err := keyring.Grants(ctx, k.Grants, key)
+	inForce, err := k.Grants.Grants(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -69,7 +75,7 @@ func (k Keys) Enforce(ctx context.Context, id, key string, readers []string, sec
 			return err
 		}
 	}
-	absent, err := keyring.Change(ctx, k.Grants, key, blastradius.GrantChanges{Missing: changes.Missing})
+	absent, err := k.Grants.Change(ctx, key, blastradius.GrantChanges{Missing: changes.Missing})
 	if err == nil && len(absent) > 0 {
 		err = say(EventKeyIncomplete, "roles of declared services do not exist, so that no grant could be made for them: "+strings.Join(absent, ", ")+
 			"; create them and apply the contracts again")
@@ -78,7 +84,7 @@ func (k Keys) Enforce(ctx context.Context, id, key string, readers []string, sec
 		err = authority.ChangeKey(ctx, k.Secrets, id, key)
 	}
 	// K2. What is too much is taken away even where something failed above.
-	_, revoked := keyring.Change(ctx, k.Grants, key, blastradius.GrantChanges{Stale: changes.Stale, Foreign: changes.Foreign})
+	_, revoked := k.Grants.Change(ctx, key, blastradius.GrantChanges{Stale: changes.Stale, Foreign: changes.Foreign})
 	return errors.Join(err, revoked)
 }
 
@@ -92,7 +98,7 @@ func tellKey(key, old string, changes blastradius.GrantChanges, moves bool) stri
 		parts = append(parts, "put under "+key+" from "+old+": until the next rotation the old key opens the value in use as well")
 	}
 	if !changes.None() || len(changes.Wide) > 0 {
-		parts = append(parts, keyring.Tell(key, changes))
+		parts = append(parts, changes.Tell(key))
 	}
 	return strings.Join(parts, "; ")
 }

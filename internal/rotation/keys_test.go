@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/keyring"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
 	localkms "github.com/mayfly-secrets/mayfly/localstack/kms"
 	local "github.com/mayfly-secrets/mayfly/localstack/secretsmanager"
@@ -84,7 +85,7 @@ func (s *keyScene) enforce(key string, readers ...string) error {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	k := rotation.Keys{Grants: s.grant, Secrets: s.sm}
+	k := rotation.Keys{Grants: keyring.Keyring{KMS: s.grant}, Secrets: s.sm}
 	return k.Enforce(s.t.Context(), keyed, key, readers, secret, func(event, _ string) error { s.said = append(s.said, event); return nil })
 }
 
@@ -143,7 +144,7 @@ func TestKeysFromEveryFailure(t *testing.T) {
 // Without its record nothing is written.
 func TestNoKeyChangesWithoutARecord(t *testing.T) {
 	s := newKeyScene(t)
-	k := rotation.Keys{Grants: s.grant, Secrets: s.sm}
+	k := rotation.Keys{Grants: keyring.Keyring{KMS: s.grant}, Secrets: s.sm}
 	before := s.keys.Grants(newKey)
 	err := k.Enforce(t.Context(), keyed, newKey, []string{worker}, authority.Secret{}, func(string, string) error { return context.Canceled })
 	if err == nil || len(before) != len(s.keys.Grants(newKey)) {
