@@ -108,10 +108,11 @@ func TestFunctionsImportWhatTheyNeed(t *testing.T) {
 		config   = "github.com/aws/aws-sdk-go-v2/config" // looks for credentials where Lambda has none; a third of a start
 	)
 	needs := map[string][]string{
-		postgres: {"contain-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back"},
-		dynamodb: {"resolve-trigger", "admit-rotation", "finish-secret", "close-run", "apply-contracts"},
-		kms:      {"test-secret", "receive-webhook", "apply-contracts"}, // fingerprints; grants
-		config:   {},
+		postgres: {"contain-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back", "probe-targets"},
+		dynamodb: {"resolve-trigger", "admit-rotation", "finish-secret", "close-run", "apply-contracts",
+			"list-secrets", "inspect-secrets", "probe-targets"},
+		kms:    {"test-secret", "receive-webhook", "apply-contracts"}, // fingerprints; grants
+		config: {},
 	}
 	nobody := []string{"github.com/goccy/go-yaml", "gopkg.in/yaml.v2", "gopkg.in/yaml.v3", "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema",
 		"github.com/ohler55/ojg", "github.com/alecthomas/kong", "net/http/pprof", "testing", module + "/internal/contract/source", module + "/contracts"}

@@ -192,8 +192,9 @@ func unquote(t *testing.T, literal string) string {
 }
 
 func TestEveryEventReasonAndColumnIsExplained(t *testing.T) {
-	demand(t, "audit.md", slices.Concat(constants(t, "internal/rotation", "^Event", ""), constants(t, "internal/audit", "^Event", "")))
+	demand(t, "audit.md", slices.Concat(constants(t, "internal/rotation", "^Event", ""), constants(t, "internal/audit", "^Event", ""), constants(t, "internal/inspection", "^Event", "")))
 	demand(t, "audit.md", constants(t, "internal/policy", ".", "Reason"))
+	demand(t, "operations.md", constants(t, "internal/inspection", ".", "Code"))
 	var columns []string
 	record := reflect.TypeFor[audit.Record]()
 	for i := range record.NumField() {
@@ -237,7 +238,7 @@ func TestEveryContractFieldIsExplained(t *testing.T) {
 }
 
 func TestEveryStateIsInTheReadme(t *testing.T) {
-	for _, machine := range []string{"rotate", "respond"} {
+	for _, machine := range []string{"rotate", "respond", "inspect"} {
 		var definition struct{ States map[string]any }
 		if err := json.Unmarshal([]byte(read(t, filepath.Join(root, "statemachines", machine+".asl.json"))), &definition); err != nil {
 			t.Fatal(err)

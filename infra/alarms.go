@@ -103,7 +103,7 @@ func (a Alarms) failing(f *Function) {
 func (a Alarms) unfinished(id, says string, machine awsstepfunctions.StateMachine, formula string) {
 	sum := &awscloudwatch.MetricOptions{Period: minutes(5), Statistic: jsii.String("Sum")}
 	metrics := map[string]any{"timedOut": machine.MetricTimedOut(sum), "aborted": machine.MetricAborted(sum)}
-	if id == "RespondFailing" {
+	if id != "RotateUnfinished" { // its runs fail on record, and FailedDirty is counted there
 		metrics["failed"] = machine.MetricFailed(sum)
 	}
 	a.alarm(id, says, condition{metric: expression(formula, 5, metrics), periods: 1, atLeast: 1})

@@ -50,6 +50,14 @@ func TestAlarms(t *testing.T) {
 		"mayfly-respond-failing": "failed + timedOut + aborted; aborted = Sum AWS/States/ExecutionsAborted of states:stateMachine:mayfly-respond; " +
 			"failed = Sum AWS/States/ExecutionsFailed of states:stateMachine:mayfly-respond; " +
 			"timedOut = Sum AWS/States/ExecutionsTimedOut of states:stateMachine:mayfly-respond " + atLeast + " 1, 1 x 300 s, missing is notBreaching",
+		"mayfly-drift":        "Sum Mayfly/Drift " + atLeast + " 1, 1 x 900 s, missing is notBreaching",
+		"mayfly-overdue":      "Sum Mayfly/Overdue " + atLeast + " 1, 1 x 900 s, missing is notBreaching",
+		"mayfly-probe-failed": "Sum Mayfly/ProbeFailed " + atLeast + " 1, 1 x 900 s, missing is notBreaching",
+		"mayfly-inspection-missing": "Sum AWS/States/ExecutionsSucceeded of arn:aws:states:us-east-1:000000000000:stateMachine:mayfly-inspect " +
+			below + " 1, 2 x 1800 s, missing is breaching",
+		"mayfly-inspect-failing": "failed + timedOut + aborted; aborted = Sum AWS/States/ExecutionsAborted of states:stateMachine:mayfly-inspect; " +
+			"failed = Sum AWS/States/ExecutionsFailed of states:stateMachine:mayfly-inspect; " +
+			"timedOut = Sum AWS/States/ExecutionsTimedOut of states:stateMachine:mayfly-inspect " + atLeast + " 1, 1 x 300 s, missing is notBreaching",
 		"mayfly-webhook-refusing": "Sum AWS/Lambda/Url4xxCount of mayfly-receive-webhook " + atLeast + " 100, 1 x 900 s, missing is notBreaching",
 	}
 	for name := range permissions {

@@ -59,6 +59,10 @@ func NewAudit(scope constructs.Construct, id string, key awskms.IKey, retentionD
 	a.Log.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(logRetention(retentionDays)))
 	a.countRecords("FailedDirty", `{ $.outcome = "failed_dirty" }`)
 	a.countRecords("Evaluated", `{ $.event = "evaluated" }`)
+	// Findings have lines of their own, at every inspection while they stand: of each there is one record a day.
+	a.countRecords("Drift", `{ $.schema = "mayfly.finding.v1" && $.grade = "drift" }`)
+	a.countRecords("Overdue", `{ $.schema = "mayfly.finding.v1" && $.grade = "overdue" }`)
+	a.countRecords("ProbeFailed", `{ $.schema = "mayfly.finding.v1" && $.grade = "probe_failed" }`)
 	return a
 }
 

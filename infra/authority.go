@@ -36,9 +36,11 @@ func (a Authority) GrantPropose(f *Function) {
 	f.Allow("ProposeValue", []string{"secretsmanager:PutSecretValue"}, a.secrets...)
 }
 
-// GrantObserve lets a function see labels, tags and versions, and no value.
-func (a Authority) GrantObserve(f *Function) {
-	f.Allow("ObserveVersions", []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, a.secrets...)
+// GrantObserve lets functions see labels, tags and versions, and no value.
+func (a Authority) GrantObserve(functions ...*Function) {
+	for _, f := range functions {
+		f.Allow("ObserveVersions", []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, a.secrets...)
+	}
 }
 
 // GrantDescribe lets functions see labels and tags.
@@ -65,6 +67,11 @@ func (a Authority) GrantTag(functions ...*Function) {
 // GrantAbsolve lets a function take the mark "compromised" off a secret.
 func (a Authority) GrantAbsolve(f *Function) {
 	f.Allow("TakeOffMark", []string{"secretsmanager:UntagResource"}, a.secrets...)
+}
+
+// GrantRestore lets a function take the mark for deletion off a secret.
+func (a Authority) GrantRestore(f *Function) {
+	f.Allow("RestoreSecret", []string{"secretsmanager:RestoreSecret"}, a.secrets...)
 }
 
 // GrantCreate lets a function make the secrets that contracts ask for. It generates their first value and cannot read

@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	listPrefix   = "dispatch/" // lists of fleets: written by ResolveTrigger, read by mayfly-respond
+	listPrefix   = "dispatch/" // lists of fleets and of batches: written by ResolveTrigger and ListSecrets, read by their machines
 	resultPrefix = "results/"  // what became of each start: written by Step Functions
 	// Which webhooks were taken in: written by ReceiveWebhook.
 	deliveryPrefix = "deliveries/"
 	fleetMap       = "StartFleet"
+	batchMap       = "InspectBatches"
 )
 
 // Dispatch is where mayfly-respond keeps the lists of fleets, which are too long for its state, and where the webhook
@@ -76,23 +77,33 @@ func (d Dispatch) GrantKeep(f *Function) {
 	f.Allow("EncryptFleet", []string{"kms:Decrypt", "kms:GenerateDataKey"}, d.key.KeyArn())
 }
 
-// GrantFleet lets the role of mayfly-respond run its Distributed Map: read lists, write results (in parts, if they are
-// large), start its own children, watch and stop them, and ask how the Map Run went.
-// Source: https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+// GrantFleet lets the role of mayfly-respond run its Distributed Map.
 func (d Dispatch) GrantFleet(machine awsstepfunctions.StateMachine) {
+	d.grantMap(machine, respondMachine, fleetMap, "Fleet")
+}
+
+// GrantBatches lets the role of mayfly-inspect run its Distributed Map.
+func (d Dispatch) GrantBatches(machine awsstepfunctions.StateMachine) {
+	d.grantMap(machine, inspectMachine, batchMap, "Batches")
+}
+
+// grantMap is what the role of a machine needs for a Distributed Map: read lists, write results (in parts, if they are large),
+// start its own children, watch and stop them, and ask how the Map Run went.
+// Source: https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+func (d Dispatch) grantMap(machine awsstepfunctions.StateMachine, name, label, what string) {
 	stack := awscdk.Stack_Of(d.Construct)
 	permit := func(sid string, actions []string, resources ...*string) {
 		machine.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid: &sid, Actions: jsii.Strings(actions...), Resources: &resources,
 		}))
 	}
-	permit("ReadFleet", []string{"s3:GetObject"}, d.Bucket.ArnForObjects(jsii.String(listPrefix+"*")))
+	permit("Read"+what, []string{"s3:GetObject"}, d.Bucket.ArnForObjects(jsii.String(listPrefix+"*")))
 	permit("WriteResults", []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"},
 		d.Bucket.ArnForObjects(jsii.String(resultPrefix+"*")))
-	permit("EncryptFleet", []string{"kms:Decrypt", "kms:GenerateDataKey"}, d.key.KeyArn())
+	permit("Encrypt"+what, []string{"kms:Decrypt", "kms:GenerateDataKey"}, d.key.KeyArn())
 	// By name: the machine itself needs its role first.
-	permit("RunFleet", []string{"states:StartExecution"}, arn(stack, "states", "stateMachine:"+respondMachine))
-	permit("WatchFleet", []string{"states:DescribeExecution", "states:StopExecution"},
-		arn(stack, "states", "execution:"+respondMachine+"/"+fleetMap+":*"))
-	permit("CountFleet", []string{"states:DescribeMapRun"}, arn(stack, "states", "mapRun:"+respondMachine+"/"+fleetMap+":*"))
+	permit("Run"+what, []string{"states:StartExecution"}, arn(stack, "states", "stateMachine:"+name))
+	permit("Watch"+what, []string{"states:DescribeExecution", "states:StopExecution"},
+		arn(stack, "states", "execution:"+name+"/"+label+":*"))
+	permit("Count"+what, []string{"states:DescribeMapRun"}, arn(stack, "states", "mapRun:"+name+"/"+label+":*"))
 }

@@ -43,12 +43,14 @@ func TestDispatchBucket(t *testing.T) {
 }
 
 // The role may watch the children of one Map, by its label.
-func TestFleetMapHasTheLabelThatItsRoleKnows(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "statemachines", "respond.asl.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), `"Label": "StartFleet"`) {
-		t.Error("respond.asl.json has no Map with the label StartFleet")
+func TestMapsHaveTheLabelsThatTheirRolesKnow(t *testing.T) {
+	for file, label := range map[string]string{"respond.asl.json": "StartFleet", "inspect.asl.json": "InspectBatches"} {
+		text, err := os.ReadFile(filepath.Join("..", "statemachines", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), `"Label": "`+label+`"`) {
+			t.Errorf("%s has no Map with the label %s", file, label)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		key     = "MAYFLY_FINGERPRINT_KEY=arn:aws:kms:us-east-1:000000000000:key/mayfly-fingerprints"
 	)
 	var reading []string
-	for _, f := range []string{"contain-secret", "create-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back"} {
+	for _, f := range []string{"contain-secret", "create-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back", "probe-targets"} {
 		reading = append(reading, "arn:aws:iam::000000000000:role/mayfly-"+f)
 	}
 	readers := "MAYFLY_READER_ROLES=" + strings.Join(reading, ",")
@@ -66,6 +66,9 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		"close-run":        {table, history},
 		"receive-webhook":  {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly", key},
 		"test-secret":      {key},
+		"list-secrets":     {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
+		"inspect-secrets":  {table, "MAYFLY_BUS=mayfly"},
+		"probe-targets":    {table, "MAYFLY_BUS=mayfly"},
 		"propagate-secret": {readers},
 		"apply-contracts":  {table, readers, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
 	}

@@ -13,7 +13,8 @@ import (
 type Functions struct {
 	constructs.Construct
 	ResolveTrigger, AdmitRotation, ContainSecret, CreateSecret, SetSecret, TestSecret, FinishSecret, PropagateSecret,
-	ConfirmAdoption, RevokeSecret, RollBack, CloseRun, ApplyContracts *Function
+	ConfirmAdoption, RevokeSecret, RollBack, CloseRun, ApplyContracts,
+	ListSecrets, InspectSecrets, ProbeTargets *Function
 	all []*Function
 }
 
@@ -48,6 +49,9 @@ func NewFunctions(scope constructs.Construct, id, folder string, log awslogs.Log
 		{&fs.RollBack, FunctionProps{"RollBack", "Puts the target back as it was, and proves it", medium, long}},
 		{&fs.CloseRun, FunctionProps{"CloseRun", "Writes how the run ended and gives the lease back", small, short}},
 		{&fs.ApplyContracts, FunctionProps{"ApplyContracts", "Brings the contracts of a deployment into force", small, watching}},
+		{&fs.ListSecrets, FunctionProps{"ListSecrets", "Parts what is under contract into batches to be inspected", small, long}},
+		{&fs.InspectSecrets, FunctionProps{"InspectSecrets", "Looks at everything of secrets but their values, and puts drift back", small, watching}},
+		{&fs.ProbeTargets, FunctionProps{"ProbeTargets", "Logs in with values in use, and with revoked ones", medium, watching}},
 	} {
 		made, err := NewFunction(fs.Construct, folder, log, f.props)
 		if err != nil {
@@ -72,16 +76,19 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	registry.GrantRecordRun(fs.AdmitRotation)
 	registry.GrantRecordRun(fs.CloseRun)
 	registry.GrantApply(fs.ApplyContracts)
+	registry.GrantList(fs.ListSecrets)
+	registry.GrantInspect(fs.InspectSecrets, fs.ProbeTargets)
 
-	authority.GrantObserve(fs.AdmitRotation)
+	authority.GrantObserve(fs.AdmitRotation, fs.ProbeTargets)
 	authority.GrantRead(fs.Readers()...)
 	fs.tellReaders(fs.PropagateSecret, fs.ApplyContracts)
 	authority.GrantPropose(fs.CreateSecret)
 	authority.GrantMoveLabels(fs.FinishSecret, fs.CloseRun)
-	authority.GrantDescribe(fs.FinishSecret, fs.RollBack, fs.ApplyContracts)
-	authority.GrantTag(fs.CloseRun, fs.ApplyContracts)
+	authority.GrantDescribe(fs.FinishSecret, fs.RollBack, fs.ApplyContracts, fs.InspectSecrets)
+	authority.GrantTag(fs.CloseRun, fs.ApplyContracts, fs.InspectSecrets)
 	authority.GrantAbsolve(fs.CloseRun)
 	authority.GrantCreate(fs.ApplyContracts)
+	authority.GrantRestore(fs.InspectSecrets)
 
 	machines.GrantDescribeRuns(fs.AdmitRotation)
 }
@@ -96,7 +103,7 @@ func (fs *Functions) PermitKeys(keys Keys) {
 
 // Readers are the functions that may read every value under contract. The resource policy of a secret spares their roles.
 func (fs *Functions) Readers() []*Function {
-	return []*Function{fs.ContainSecret, fs.CreateSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack}
+	return []*Function{fs.ContainSecret, fs.CreateSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack, fs.ProbeTargets}
 }
 
 // tellReaders gives functions the roles of the readers, for the policies that they compile.
@@ -112,5 +119,5 @@ func (fs *Functions) tellReaders(functions ...*Function) {
 
 // Writers are the functions that change secrets, their labels and tags. Rules know their calls by their roles.
 func (fs *Functions) Writers() []*Function {
-	return []*Function{fs.CreateSecret, fs.FinishSecret, fs.CloseRun, fs.ApplyContracts}
+	return []*Function{fs.CreateSecret, fs.FinishSecret, fs.CloseRun, fs.ApplyContracts, fs.InspectSecrets}
 }

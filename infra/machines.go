@@ -21,16 +21,17 @@ const (
 	machineLogGroup = "/aws/vendedlogs/states/mayfly"
 	rotateMachine   = "mayfly-rotate"
 	respondMachine  = "mayfly-respond"
+	inspectMachine  = "mayfly-inspect"
 )
 
-// Machines are the two state machines: one answers events, one rotates a secret.
+// Machines are the state machines: one answers events, one rotates a secret, one looks whether everything is as it was left.
 type Machines struct {
 	constructs.Construct
-	Respond, Rotate awsstepfunctions.StateMachine
-	log             awslogs.LogGroup
+	Respond, Rotate, Inspect awsstepfunctions.StateMachine
+	log                      awslogs.LogGroup
 }
 
-// NewMachines reads respond.asl.json and rotate.asl.json of the folder. A machine may call the functions that its
+// NewMachines reads respond.asl.json, rotate.asl.json and inspect.asl.json of the folder. A machine may call the functions that its
 // definition names as ${State}, and nothing else.
 func NewMachines(scope constructs.Construct, id, folder string, functions *Functions, encryption Encryption) (Machines, error) {
 	m := Machines{Construct: constructs.NewConstruct(scope, &id)}
@@ -50,6 +51,10 @@ func NewMachines(scope constructs.Construct, id, folder string, functions *Funct
 	}
 	m.Respond, err = m.machine("Respond", respondMachine, filepath.Join(folder, "respond.asl.json"), known,
 		map[string]awsstepfunctions.StateMachine{"RotateMachine": m.Rotate})
+	if err != nil {
+		return m, err
+	}
+	m.Inspect, err = m.machine("Inspect", inspectMachine, filepath.Join(folder, "inspect.asl.json"), known, nil)
 	return m, err
 }
 

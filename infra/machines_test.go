@@ -15,7 +15,7 @@ import (
 
 func TestMachinesAreTheFilesWithEveryNameFilledIn(t *testing.T) {
 	made := synthesized()
-	for name, file := range map[string]string{"mayfly-rotate": "rotate.asl.json", "mayfly-respond": "respond.asl.json"} {
+	for name, file := range map[string]string{"mayfly-rotate": "rotate.asl.json", "mayfly-respond": "respond.asl.json", "mayfly-inspect": "inspect.asl.json"} {
 		p := made.the(t, "AWS::StepFunctions::StateMachine", "StateMachineName", name).Properties
 		if p["StateMachineType"] != "STANDARD" {
 			t.Errorf("%s is %v: only Standard executions are exactly-once and have names that join", name, p["StateMachineType"])

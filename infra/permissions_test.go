@@ -88,6 +88,25 @@ var permissions = map[string][]string{
 		"secretsmanager:GetSecretValue on secretsmanager:secret:prod/webhook-github-?????? secretsmanager:secret:prod/webhook-pagerduty-??????" +
 			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????",
 	},
+	"list-secrets": {
+		"dynamodb:Query on " + contracts + "/index/due",
+		"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
+		"s3:GetObject s3:PutObject on " + fleets + "/dispatch/*",
+	},
+	"inspect-secrets": {
+		"dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
+		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.inspect"}}`,
+		"secretsmanager:DescribeSecret on " + secrets,
+		"secretsmanager:RestoreSecret on " + secrets,
+		"secretsmanager:TagResource on " + secrets,
+	},
+	"probe-targets": {
+		decrypts,
+		"dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
+		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.inspect"}}`,
+		"secretsmanager:DescribeSecret secretsmanager:ListSecretVersionIds on " + secrets,
+		"secretsmanager:GetSecretValue on " + secrets,
+	},
 	"apply-contracts": {
 		"dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + indexed,
 		"kms:CreateGrant on " + payments + ` if {"ForAllValues:StringEquals":{"kms:GrantOperations":"Decrypt"},` +
@@ -232,6 +251,15 @@ func TestMachinesMayDoExactlyThis(t *testing.T) {
 			"states:DescribeMapRun on states:mapRun:mayfly-respond/StartFleet:*",
 			"states:StartExecution on states:stateMachine:mayfly-respond",
 			"states:StartExecution on states:stateMachine:mayfly-rotate",
+		},
+		"mayfly-inspect": {
+			"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
+			"lambda:InvokeFunction on lambda:function:mayfly-inspect-secrets lambda:function:mayfly-list-secrets lambda:function:mayfly-probe-targets", logs,
+			"s3:AbortMultipartUpload s3:GetObject s3:ListMultipartUploadParts s3:PutObject on " + fleets + "/results/*",
+			"s3:GetObject on " + fleets + "/dispatch/*",
+			"states:DescribeExecution states:StopExecution on states:execution:mayfly-inspect/InspectBatches:*",
+			"states:DescribeMapRun on states:mapRun:mayfly-inspect/InspectBatches:*",
+			"states:StartExecution on states:stateMachine:mayfly-inspect",
 		},
 	} {
 		machine := made.the(t, "AWS::StepFunctions::StateMachine", "StateMachineName", name)

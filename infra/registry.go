@@ -83,6 +83,20 @@ func (r Registry) GrantAskOwner(f *Function) {
 	f.Allow("AskOwner", []string{"dynamodb:GetItem"}, r.Contracts.TableArn())
 }
 
+// GrantList lets a function list what is under contract.
+func (r Registry) GrantList(f *Function) {
+	f.Set(env.ContractsTable, r.Contracts.TableName())
+	f.Allow("ListContracts", []string{"dynamodb:Query"}, index(r.Contracts, "due"))
+}
+
+// GrantInspect lets functions read how secrets stand, and remember what they found.
+func (r Registry) GrantInspect(functions ...*Function) {
+	for _, f := range functions {
+		f.Set(env.ContractsTable, r.Contracts.TableName())
+		f.Allow("InspectContracts", []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"}, r.Contracts.TableArn())
+	}
+}
+
 // GrantRecordRun lets a function write the history of runs.
 func (r Registry) GrantRecordRun(f *Function) {
 	f.Set(env.RunsTable, r.Runs.TableName())

@@ -34,8 +34,11 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key, s.PagerDutyBus)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)
 	alarms.Watch(functions, machines, deadLetters)
+	alarms.WatchInspections(machines)
 	webhook.Watch(alarms)
-	webhook.Answer(machines, NewTriggers(stack, "Triggers", s, machines, functions, deadLetters, alarms))
+	triggers := NewTriggers(stack, "Triggers", s, machines, functions, deadLetters, alarms)
+	triggers.Inspect(machines, functions, dispatch, webhook)
+	webhook.Answer(machines, triggers)
 	NewContracts(stack, "Contracts", functions.AdmitRotation, functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
 	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
 	return stack, nil

@@ -33,7 +33,7 @@ func NewTriggers(scope constructs.Construct, id string, s Settings, machines Mac
 			"status":          one{"TIMED_OUT", "ABORTED"},
 			"stateMachineArn": one{machines.Rotate.StateMachineArn()},
 		})}, alarms.Topic.TopicArn(), pager)
-	t.schedule(machines)
+	t.evaluate(machines)
 	return t
 }
 
@@ -78,25 +78,35 @@ func (t Triggers) role(id, service string, conditions map[string]any) awsiam.Rol
 	})
 }
 
-// schedule evaluates every 15 minutes, so that the shortest ttl in use (hours) is kept: what is due costs a read, what
+// evaluate evaluates every 15 minutes, so that the shortest ttl in use (hours) is kept: what is due costs a read, what
 // is not costs nothing. A tick that could not be delivered in 15 minutes is worthless, since the next one is there.
-func (t Triggers) schedule(machines Machines) {
-	stack := awscdk.Stack_Of(t.Construct)
-	role := t.role("ScheduleRole", "scheduler.amazonaws.com", map[string]any{
-		"ArnEquals": map[string]any{"aws:SourceArn": arn(stack, "scheduler", "schedule-group/default")},
-	})
+func (t Triggers) evaluate(machines Machines) {
+	role := t.scheduleRole("ScheduleRole")
 	machines.GrantRespond(role)
+	t.schedule("Schedule", "mayfly-evaluate", "Finds what is due", "rate(15 minutes)", machines.Respond.StateMachineArn(), role, tick(awscdk.Stack_Of(t.Construct)))
+}
+
+// scheduleRole is one that Scheduler takes for schedules of this account.
+func (t Triggers) scheduleRole(id string) awsiam.Role {
+	role := t.role(id, "scheduler.amazonaws.com", map[string]any{
+		"ArnEquals": map[string]any{"aws:SourceArn": arn(awscdk.Stack_Of(t.Construct), "scheduler", "schedule-group/default")},
+	})
 	t.deadLetters.GrantTicks(role)
-	awsscheduler.NewCfnSchedule(t.Construct, jsii.String("Schedule"), &awsscheduler.CfnScheduleProps{
-		Name:               jsii.String("mayfly-evaluate"),
-		Description:        jsii.String("Finds what is due"),
-		ScheduleExpression: jsii.String("rate(15 minutes)"),
+	return role
+}
+
+// schedule starts a machine. What could not be started is kept, for somebody to look at.
+func (t Triggers) schedule(id, name, says, expression string, machine *string, role awsiam.Role, input *string) {
+	awsscheduler.NewCfnSchedule(t.Construct, &id, &awsscheduler.CfnScheduleProps{
+		Name:               &name,
+		Description:        &says,
+		ScheduleExpression: &expression,
 		FlexibleTimeWindow: awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")},
 		State:              jsii.String("ENABLED"),
 		Target: awsscheduler.CfnSchedule_TargetProperty{
-			Arn:              machines.Respond.StateMachineArn(),
+			Arn:              machine,
 			RoleArn:          role.RoleArn(),
-			Input:            tick(stack),
+			Input:            input,
 			DeadLetterConfig: awsscheduler.CfnSchedule_DeadLetterConfigProperty{Arn: t.deadLetters.Ticks.QueueArn()},
 			RetryPolicy: awsscheduler.CfnSchedule_RetryPolicyProperty{
 				MaximumEventAgeInSeconds: jsii.Number(900),

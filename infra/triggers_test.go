@@ -258,8 +258,8 @@ func TestEveryTargetHasADeadLetterQueueAndARetryPolicy(t *testing.T) {
 			targets = append(targets, r.Properties["Target"].(map[string]any))
 		}
 	}
-	if len(targets) != len(made.rules(t))+1 {
-		t.Errorf("%d targets, want one of each of %d rules, and the schedule's", len(targets), len(made.rules(t)))
+	if schedules := 3; len(targets) != len(made.rules(t))+schedules {
+		t.Errorf("%d targets, want one of each of %d rules and %d schedules", len(targets), len(made.rules(t)), schedules)
 	}
 	queues := made.all("AWS::SQS::Queue", "QueueName")
 	for _, target := range targets {

@@ -49,7 +49,7 @@ func NewWebhook(scope constructs.Construct, id string, s Settings, dispatch Disp
 	audit.GrantAppend(w.Function)
 	dispatch.GrantRemember(w.Function)
 	w.grantKeys(s.Environment)
-	w.grantPut()
+	w.GrantSpeak(webhookSource, w.Function)
 	if s.GitHubKeys != "" {
 		w.Function.Set(env.GitHubKeys, &s.GitHubKeys)
 	}
@@ -78,12 +78,14 @@ func (w Webhook) grantKeys(environment string) {
 	w.Function.Allow("ReadSigningKeys", []string{"secretsmanager:GetSecretValue"}, keys...)
 }
 
-// grantPut lets the function speak on the bus, as itself only.
+// GrantSpeak lets functions speak on the bus, as this source only.
 // Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
-func (w Webhook) grantPut() {
-	w.Function.Set(env.Bus, w.Bus.EventBusName())
-	w.Function.AllowIf("PutEvents", []string{"events:PutEvents"},
-		map[string]any{"StringEquals": map[string]any{"events:source": webhookSource}}, w.Bus.EventBusArn())
+func (w Webhook) GrantSpeak(source string, functions ...*Function) {
+	for _, f := range functions {
+		f.Set(env.Bus, w.Bus.EventBusName())
+		f.AllowIf("PutEvents", []string{"events:PutEvents"},
+			map[string]any{"StringEquals": map[string]any{"events:source": source}}, w.Bus.EventBusArn())
+	}
 }
 
 // Answer has mayfly-respond answer what the receiver puts on the bus, tried and kept like every other event.

@@ -33,6 +33,8 @@ type Secret struct {
 	Current  string // version ids; "" where no version has the label
 	Previous string
 	Pending  string
+	Created  time.Time
+	Deleted  time.Time // when it was marked for deletion; zero: it is not
 }
 
 // Describer is the one call that Describe makes.
@@ -40,17 +42,26 @@ type Describer interface {
 	DescribeSecret(ctx context.Context, in *secretsmanager.DescribeSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.DescribeSecretOutput, error)
 }
 
-// Describe reads tags and labels. Errors: SecretMissing, AuthorityUnavailable.
+// Describe reads tags and labels. Errors: SecretMissing, also for a secret that is marked for deletion; AuthorityUnavailable.
 func Describe(ctx context.Context, sm Describer, id string) (Secret, error) {
+	s, err := Look(ctx, sm, id)
+	if err == nil && !s.Deleted.IsZero() {
+		return Secret{}, fault.New(fault.SecretMissing, "%s is marked for deletion: restore it, or withdraw its contract", id)
+	}
+	return s, err
+}
+
+// Look is Describe of a secret that may be marked for deletion: within its recovery window it is still described, and refuses
+// everything else.
+func Look(ctx context.Context, sm Describer, id string) (Secret, error) {
 	out, err := sm.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 	if err != nil {
 		return Secret{}, translate(err, "describe %s", id)
 	}
-	// A secret within its recovery window is still described, and refuses everything else.
-	if out.DeletedDate != nil {
-		return Secret{}, fault.New(fault.SecretMissing, "%s is marked for deletion: restore it, or withdraw its contract", id)
+	s := Secret{
+		ARN: aws.ToString(out.ARN), Key: aws.ToString(out.KmsKeyId), Tags: make(map[string]string, len(out.Tags)),
+		Created: aws.ToTime(out.CreatedDate), Deleted: aws.ToTime(out.DeletedDate),
 	}
-	s := Secret{ARN: aws.ToString(out.ARN), Key: aws.ToString(out.KmsKeyId), Tags: make(map[string]string, len(out.Tags))}
 	for _, t := range out.Tags {
 		s.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
@@ -68,7 +79,7 @@ func Describe(ctx context.Context, sm Describer, id string) (Secret, error) {
 	return s, nil
 }
 
-// Lister is the one call that VersionCreated makes.
+// Lister is the one call that VersionCreated and Versions make.
 type Lister interface {
 	ListSecretVersionIds(ctx context.Context, in *secretsmanager.ListSecretVersionIdsInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.ListSecretVersionIdsOutput, error)
 }
@@ -88,6 +99,27 @@ func VersionCreated(ctx context.Context, sm Lister, id, version string) (time.Ti
 		}
 	}
 	return time.Time{}, nil
+}
+
+// Versions lists the ids of all versions that are still there, labelled or not, the newest first.
+func Versions(ctx context.Context, sm Lister, id string) ([]string, error) {
+	var all []types.SecretVersionsListEntry
+	pages := secretsmanager.NewListSecretVersionIdsPaginator(sm, &secretsmanager.ListSecretVersionIdsInput{SecretId: &id, IncludeDeprecated: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, translate(err, "list the versions of %s", id)
+		}
+		all = append(all, page.Versions...)
+	}
+	slices.SortStableFunc(all, func(a, b types.SecretVersionsListEntry) int {
+		return aws.ToTime(b.CreatedDate).Compare(aws.ToTime(a.CreatedDate))
+	})
+	ids := make([]string, len(all))
+	for i, v := range all {
+		ids[i] = aws.ToString(v.VersionId)
+	}
+	return ids, nil
 }
 
 // Reader is the one call that Read makes.
@@ -182,6 +214,18 @@ type Tagger interface {
 func Tag(ctx context.Context, sm Tagger, id string, tags map[string]string) error {
 	_, err := sm.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &id, Tags: List(tags)})
 	return translate(err, "write the tags of %s", id)
+}
+
+// Restorer is the one call that Restore makes.
+type Restorer interface {
+	RestoreSecret(ctx context.Context, in *secretsmanager.RestoreSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.RestoreSecretOutput, error)
+}
+
+// Restore takes the mark for deletion off a secret. Done twice, it is what done once is.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RestoreSecret.html
+func Restore(ctx context.Context, sm Restorer, id string) error {
+	_, err := sm.RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: &id})
+	return translate(err, "restore %s", id)
 }
 
 // List writes tags as the API wants them, sorted, with the characters and lengths that a tag may have.

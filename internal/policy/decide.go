@@ -198,16 +198,16 @@ func schedule(in Input) (Decision, bool) {
 	if in.Facts.RotatedAt.IsZero() && in.Facts.ExpiresAt.IsZero() {
 		return rotate(trigger.Routine, AgeUnknown, "nothing says when the value came into force"), true
 	}
-	due := in.due()
+	due := in.Due()
 	if in.Now.Before(due) {
 		return skip(NotDue, "due at %s", due.UTC().Format(time.RFC3339)), true
 	}
 	return rotate(trigger.Routine, Due, "due since %s", due.UTC().Format(time.RFC3339)), true
 }
 
-// due is the earlier of what the policy in force says and what was promised when the value came into force: a ttl that was
-// tightened since counts, one that was loosened does not.
-func (in Input) due() time.Time {
+// Due is the earlier of what the policy in force says and what was promised when the value came into force: a ttl that was
+// tightened since counts, one that was loosened does not. It means something only where Facts know one of the two times.
+func (in Input) Due() time.Time {
 	seed := in.Contract.ID()
 	promised := DueAt(in.Policy, in.Facts.ExpiresAt.Add(-in.Policy.TTL.Std()), seed)
 	byPolicy := DueAt(in.Policy, in.Facts.RotatedAt, seed)

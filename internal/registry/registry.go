@@ -20,6 +20,29 @@ type Entry struct {
 	Fence    int64
 	Head     audit.Head // zero when not known
 	Lease    Lease
+	Rotated  Rotated          // zero when not known: no run has rotated the secret, or the registry was rebuilt since
+	Found    map[string]Found // what each step of an inspection remembers, by step
+}
+
+// Rotated is what the last successful run wrote on the secret as tags, which others may overwrite there.
+type Rotated struct {
+	Version string
+	At      time.Time // tag rotated-at
+	Expires time.Time // tag expires-at
+}
+
+// Found is what one step of an inspection remembers of the findings that stand, by reason code.
+type Found map[string]Noted
+
+// Noted is one finding that stands: on record, and with or without an event that is still to be put.
+type Noted struct {
+	ID      string    `json:"id"`                // of its record
+	Detail  string    `json:"detail"`            // what was found, in short: another detail is another finding
+	Day     string    `json:"day"`               // of its record, YYYY-MM-DD: a finding that stands is recorded once a day
+	Trigger string    `json:"trigger,omitempty"` // id of the trigger that follows from it; "": none does
+	Type    string    `json:"type,omitempty"`    // of that trigger
+	Reason  string    `json:"reason,omitempty"`  // of that trigger
+	Put     time.Time `json:"put,omitzero"`      // when its event was put on the bus; zero: it is still to be put
 }
 
 // Lease is the claim that one run owns the secret.
@@ -83,6 +106,7 @@ type Closing struct {
 	VersionTo   string
 	DueAt       time.Time
 	Head        audit.Head
+	Rotated     Rotated  // zero where the run did not rotate the secret
 	Fingerprint string   // of VersionTo, where the run knows it
 	Revoked     []string // versions that the run saw refused
 }

@@ -111,7 +111,7 @@ func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contrac
 		return false, err
 	}
 	rec := s.record(request, EventApplied, c.Environment, c.ID(), now)
-	rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), compliance(c.Compliance)
+	rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), Compliance(c.Compliance)
 	rec.ContractDigest, rec.ContractCommit, rec.PolicyDigest = contract.Digest(c), b.Commit, initial.Digest()
 	if _, err := s.Log.Append(ctx, audit.Head{}, rec); err != nil {
 		return false, err

@@ -66,6 +66,7 @@ func (s *CloseRun) Handle(ctx context.Context, req Request) (Run, error) {
 	err = s.Registry.Close(ctx, registry.Closing{
 		Secret: run.Secret, Run: run.ID, Outcome: run.Outcome, ReasonCode: run.ReasonCode, Ended: req.Context.Now(),
 		VersionTo: run.To.ID, DueAt: nextDue(&run, req.Context.Now()), Head: run.Head, Fingerprint: fingerprint(&run), Revoked: run.Revoked,
+		Rotated: rotated(&run),
 	})
 	return run, err
 }
@@ -166,6 +167,15 @@ func fingerprint(run *Run) string {
 // dropsPending says that a run failed clean and its version is nobody's any more.
 func (r *Run) dropsPending() bool {
 	return r.Outcome == audit.FailedClean && r.To.ID != "" && !r.born() && r.Policy.FailureStrategy != policy.FailHold
+}
+
+// rotated is what the tags of a run that rotated the secret say, for the registry: tags can be overwritten.
+func rotated(run *Run) registry.Rotated {
+	if run.Outcome != audit.Rotated {
+		return registry.Rotated{}
+	}
+	at := run.SetAt.UTC().Truncate(time.Second)
+	return registry.Rotated{Version: run.To.ID, At: at, Expires: at.Add(time.Duration(run.Policy.TTL))}
 }
 
 // nextDue is when the registry offers the secret for evaluation again.

@@ -110,11 +110,16 @@ type Lists struct {
 	Bucket string
 }
 
-// Keep writes the list of an execution, once: the list that is there already, written by an attempt whose answer was lost,
+// Keep writes the list of an execution, once: see Keep below.
+func (l *Lists) Keep(ctx context.Context, execution string, list []Started) (kept []Started, at Dispatch, err error) {
+	return Keep(ctx, l, execution, "secrets.json", list)
+}
+
+// Keep writes a list of an execution, once: the list that is there already, written by an attempt whose answer was lost,
 // stands, and is what Keep returns. Whatever the registry says by then, one execution works off one list.
 // Errors: OutcomeUnknown; the next attempt finds out.
-func (l *Lists) Keep(ctx context.Context, execution string, list []Started) (kept []Started, at Dispatch, err error) {
-	at = Dispatch{Bucket: l.Bucket, Key: "dispatch/" + execution + "/secrets.json", Results: "results/" + execution}
+func Keep[T any](ctx context.Context, l *Lists, execution, file string, list []T) (kept []T, at Dispatch, err error) {
+	at = Dispatch{Bucket: l.Bucket, Key: "dispatch/" + execution + "/" + file, Results: "results/" + execution}
 	body, err := json.Marshal(list)
 	if err != nil {
 		return nil, at, fault.Wrap(err, fault.Internal, "write the list of %s", execution)
@@ -124,22 +129,21 @@ func (l *Lists) Keep(ctx context.Context, execution string, list []Started) (kep
 	})
 	var refused *smithyhttp.ResponseError
 	if errors.As(err, &refused) && refused.HTTPStatusCode() == http.StatusPreconditionFailed {
-		kept, err = l.read(ctx, at.Key)
+		err = l.read(ctx, at.Key, &kept)
 		return kept, at, fault.Wrap(err, fault.OutcomeUnknown, "read the list %s, which an earlier attempt wrote", at.Key)
 	}
 	return list, at, fault.Wrap(err, fault.OutcomeUnknown, "write the list %s", at.Key)
 }
 
-func (l *Lists) read(ctx context.Context, key string) ([]Started, error) {
+func (l *Lists) read(ctx context.Context, key string, list any) error {
 	out, err := l.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: &l.Bucket, Key: &key})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer out.Body.Close()
 	body, err := io.ReadAll(out.Body)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var list []Started
-	return list, json.Unmarshal(body, &list)
+	return json.Unmarshal(body, list)
 }

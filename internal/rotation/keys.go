@@ -114,7 +114,7 @@ func (s *ApplyContracts) key(ctx context.Context, c contract.Contract, b contrac
 	}
 	return s.Keys.Enforce(ctx, c.ID(), c.KMSKey, readers, secret, func(event, reason string) error {
 		rec := s.record(request, event, c.Environment, c.ID(), s.Now().UTC())
-		rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), compliance(c.Compliance)
+		rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), Compliance(c.Compliance)
 		rec.ContractDigest, rec.ContractCommit, rec.Reason = contract.Digest(c), b.Commit, reason
 		_, err := s.Log.Append(ctx, audit.Head{}, rec)
 		return err

@@ -129,11 +129,12 @@ func (r *Run) record(c Context, event string) audit.Record {
 		TriggerType: string(r.Trigger.Type), TriggerID: r.Trigger.ID, TriggerSource: r.Trigger.Source, Actor: r.Trigger.Actor,
 		Reason: r.Trigger.Reason, RunID: r.ID, ExecutionARN: c.Execution.ID, Attempt: c.State.RetryCount + 1,
 		VersionFrom: r.From.ID, VersionTo: r.To.ID, ContractDigest: r.ContractDigest, ContractCommit: r.ContractCommit,
-		PolicyDigest: r.Policy.Digest(), Compliance: compliance(r.Contract.Compliance),
+		PolicyDigest: r.Policy.Digest(), Compliance: Compliance(r.Contract.Compliance),
 	}
 }
 
-func compliance(m map[string]string) string {
+// Compliance writes a contract's compliance as records have it: "iso_27001=A.9.2;pci_dss=3.6".
+func Compliance(m map[string]string) string {
 	pairs := make([]string, 0, len(m))
 	for k, v := range m {
 		pairs = append(pairs, k+"="+v)

@@ -72,6 +72,7 @@ func sources() []source {
 	return []source{
 		{"mayfly.schedule", "", evaluation},
 		{"mayfly.manual", "", manualEvent},
+		{InspectionSource, TypeSecretDrift, read[InspectionFinding]()},
 		{"aws.codedeploy", "CodeDeploy Deployment State-change Notification", codeDeploy},
 		{"aws.codepipeline", "CodePipeline Pipeline Execution State Change", codePipeline},
 		{"aws.ecs", "ECS Deployment State Change", ecs},

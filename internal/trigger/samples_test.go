@@ -26,6 +26,7 @@ func wants() map[string]want {
 		"evaluation.json":                                    {trigger.Schedule, trigger.Routine, "", ""},
 		"eventbridge-scheduled-event.json":                   {trigger.Schedule, trigger.None, "", "own schedule"},
 		"secretsmanager-rotation-lambda-invocation.json":     {trigger.Schedule, trigger.None, "", "rotation step"},
+		"inspection-drift.json":                              {trigger.AccessChange, trigger.Routine, orders, ""},
 		"manual.json":                                        {trigger.Manual, trigger.Routine, orders, ""},
 		"codedeploy-success.json":                            {trigger.Deployment, trigger.Routine, orders, ""},
 		"codedeploy-deployment-state-change.json":            {trigger.Deployment, trigger.Routine, orders, ""},

@@ -40,10 +40,10 @@ func (p *Playground) Send(ctx context.Context, file string) error {
 	return err
 }
 
-// Running lists the executions under way of both machines.
+// Running lists the executions under way of all machines.
 func (p *Playground) Running(ctx context.Context) ([]string, error) {
 	var running []string
-	for _, machine := range []string{RespondMachine, RotateMachine} {
+	for _, machine := range []string{RespondMachine, RotateMachine, InspectMachine} {
 		out, err := sfn.NewFromConfig(p.AWS).ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: &machine, StatusFilter: sfntypes.ExecutionStatusRunning})
 		if err != nil {
 			return nil, err

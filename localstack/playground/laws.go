@@ -28,6 +28,7 @@ import (
 const (
 	RotateMachine  = "arn:aws:states:" + stack.Region + ":" + stack.Account + ":stateMachine:mayfly-rotate"
 	RespondMachine = "arn:aws:states:" + stack.Region + ":" + stack.Account + ":stateMachine:mayfly-respond"
+	InspectMachine = "arn:aws:states:" + stack.Region + ":" + stack.Account + ":stateMachine:mayfly-inspect"
 	ContractsTable = "mayfly-contracts"
 	RunsTable      = "mayfly-runs"
 	AuditBucket    = "mayfly-audit-" + stack.Account + "-" + stack.Region
@@ -249,27 +250,41 @@ func flat(v types.AttributeValue) []string {
 }
 
 func (p *Playground) histories(ctx context.Context, look func(place, text string)) error {
+	for _, machine := range []string{RotateMachine, RespondMachine, InspectMachine} {
+		if err := p.historiesOf(ctx, &sfn.ListExecutionsInput{StateMachineArn: &machine}, look); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// historiesOf looks through the histories of executions, and of the children of their Map Runs.
+func (p *Playground) historiesOf(ctx context.Context, list *sfn.ListExecutionsInput, look func(place, text string)) error {
 	machines := sfn.NewFromConfig(p.AWS)
-	for _, machine := range []string{RotateMachine, RespondMachine} {
-		executions := sfn.NewListExecutionsPaginator(machines, &sfn.ListExecutionsInput{StateMachineArn: &machine})
-		for executions.HasMorePages() {
-			page, err := executions.NextPage(ctx)
-			if err != nil {
-				return err
-			}
-			for _, x := range page.Executions {
-				events := sfn.NewGetExecutionHistoryPaginator(machines, &sfn.GetExecutionHistoryInput{ExecutionArn: x.ExecutionArn, IncludeExecutionData: aws.Bool(true)})
-				for events.HasMorePages() {
-					page, err := events.NextPage(ctx)
+	executions := sfn.NewListExecutionsPaginator(machines, list)
+	for executions.HasMorePages() {
+		page, err := executions.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, x := range page.Executions {
+			events := sfn.NewGetExecutionHistoryPaginator(machines, &sfn.GetExecutionHistoryInput{ExecutionArn: x.ExecutionArn, IncludeExecutionData: aws.Bool(true)})
+			for events.HasMorePages() {
+				page, err := events.NextPage(ctx)
+				if err != nil {
+					return err
+				}
+				for _, e := range page.Events {
+					text, err := json.Marshal(e)
 					if err != nil {
 						return err
 					}
-					for _, e := range page.Events {
-						text, err := json.Marshal(e)
-						if err != nil {
-							return err
-						}
-						look("history of "+aws.ToString(x.Name), string(text))
+					look("history of "+aws.ToString(x.Name), string(text))
+					if e.MapRunStartedEventDetails == nil {
+						continue
+					}
+					if err := p.historiesOf(ctx, &sfn.ListExecutionsInput{MapRunArn: e.MapRunStartedEventDetails.MapRunArn}, look); err != nil {
+						return err
 					}
 				}
 			}

@@ -39,6 +39,7 @@ func start(t *testing.T, o playground.Options) *playground.Playground {
 	if o.Policy == nil {
 		o.Policy = map[string]string{"quiet_period": "1s", "max_overlap": "6s"}
 	}
+	o.Uninspected = true // the tests of inspections ask for each of theirs
 	p, err := playground.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
@@ -30,6 +31,9 @@ type Options struct {
 	// Policy is set over every contract's initial policy, so that waits of minutes take seconds; nil leaves them.
 	Policy map[string]string
 	Step   func(what string) // told before each step that takes time; nil tells nobody
+	// Uninspected leaves out the inspections that come by themselves: for who changes things behind Mayfly's back and wants
+	// them left so.
+	Uninspected bool
 }
 
 // Playground is running.
@@ -81,6 +85,13 @@ func Start(ctx context.Context, o Options) (_ *Playground, err error) {
 	o.Step("deploying the synthesized template")
 	if err := p.Deploy(ctx, p.Bundle); err != nil {
 		return p, err
+	}
+	if o.Uninspected {
+		for _, name := range []string{"mayfly-inspect", "mayfly-probe"} {
+			if _, err := scheduler.NewFromConfig(p.AWS).DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{Name: &name}); err != nil {
+				return p, err
+			}
+		}
 	}
 	// A schedule with a rate fires as soon as it is made: what is due at once rotates now.
 	o.Step("first evaluation")

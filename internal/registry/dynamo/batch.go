@@ -11,6 +11,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/registry"
 )
 
 // Bounds of reading many contracts at once.
@@ -26,11 +27,29 @@ const (
 // FindAll reads the contracts in force of many secrets, each named once: a call per hundred. They come in no order; a
 // secret without a contract in force is left out. Errors: RegistryUnavailable.
 func (r *Registry) FindAll(ctx context.Context, secrets []string) ([]contract.Contract, error) {
+	standings, err := r.all(ctx, secrets, "secret, contract, due_pool")
+	if err != nil {
+		return nil, err
+	}
+	contracts := make([]contract.Contract, len(standings))
+	for i, s := range standings {
+		contracts[i] = s.Contract
+	}
+	return contracts, nil
+}
+
+// Standings reads how many secrets stand, with everything that the registry knows of them. Otherwise as FindAll.
+func (r *Registry) Standings(ctx context.Context, secrets []string) ([]registry.Standing, error) {
+	return r.all(ctx, secrets, "")
+}
+
+// all reads the contract items of secrets, or the named attributes of them.
+func (r *Registry) all(ctx context.Context, secrets []string, attributes string) ([]registry.Standing, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
 		mu    sync.Mutex
-		all   = make([]contract.Contract, 0, len(secrets))
+		all   = make([]registry.Standing, 0, len(secrets))
 		first error
 		wg    sync.WaitGroup
 		turns = make(chan struct{}, batches)
@@ -42,7 +61,7 @@ func (r *Registry) FindAll(ctx context.Context, secrets []string) ([]contract.Co
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			found, err := r.batch(ctx, batch)
+			found, err := r.batch(ctx, batch, attributes)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil && first == nil {
@@ -57,15 +76,16 @@ func (r *Registry) FindAll(ctx context.Context, secrets []string) ([]contract.Co
 }
 
 // batch reads the contracts of at most a hundred secrets.
-func (r *Registry) batch(ctx context.Context, secrets []string) ([]contract.Contract, error) {
-	ask := types.KeysAndAttributes{
-		ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("secret, contract, due_pool"),
+func (r *Registry) batch(ctx context.Context, secrets []string, attributes string) ([]registry.Standing, error) {
+	ask := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
+	if attributes != "" {
+		ask.ProjectionExpression = &attributes
 	}
 	for _, secret := range secrets {
 		ask.Keys = append(ask.Keys, key(secret, contractItem))
 	}
 	what := "read the contracts of " + secrets[0] + " and others"
-	found := make([]contract.Contract, 0, len(secrets))
+	found := make([]registry.Standing, 0, len(secrets))
 	pause := batchPause
 	for try := range batchTries {
 		if try > 0 {
@@ -88,7 +108,7 @@ func (r *Registry) batch(ctx context.Context, secrets []string) ([]contract.Cont
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, entry.Contract)
+			found = append(found, standing(entry, item))
 		}
 		if ask.Keys = out.UnprocessedKeys[r.Contracts].Keys; len(ask.Keys) == 0 {
 			return found, nil

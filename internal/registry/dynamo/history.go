@@ -26,7 +26,11 @@ func (r *Registry) Standing(ctx context.Context, secret string) (registry.Standi
 		return registry.Standing{}, registry.ErrNotInForce
 	}
 	entry, err := parse(out.Item)
-	return registry.Standing{Entry: entry, DueAt: time.Unix(num(out.Item["due_at"]), 0).UTC()}, err
+	return standing(entry, out.Item), err
+}
+
+func standing(e registry.Entry, item map[string]types.AttributeValue) registry.Standing {
+	return registry.Standing{Entry: e, DueAt: time.Unix(num(item["due_at"]), 0).UTC()}
 }
 
 // Keys lists the lookup keys by which events find a secret, sorted.

@@ -157,7 +157,19 @@ func parse(item map[string]types.AttributeValue) (registry.Entry, error) {
 			Until: time.Unix(num(m.Value["until"]), 0).UTC(),
 		}
 	}
+	if m, ok := item["rotated"].(*types.AttributeValueMemberM); ok {
+		e.Rotated = registry.Rotated{
+			Version: str(m.Value["version"]), At: time.Unix(num(m.Value["at"]), 0).UTC(), Expires: time.Unix(num(m.Value["expires"]), 0).UTC(),
+		}
+	}
+	e.Found = foundIn(item)
 	return e, nil
+}
+
+func rotatedItem(r registry.Rotated) types.AttributeValue {
+	return &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
+		"version": text(r.Version), "at": number(r.At.Unix()), "expires": number(r.Expires.Unix()),
+	}}
 }
 
 func headItem(h audit.Head) types.AttributeValue {

@@ -82,6 +82,10 @@ func (r *Registry) Close(ctx context.Context, c registry.Closing) error {
 			":due": number(c.DueAt.Unix()), ":head": headItem(c.Head), ":run": text(c.Run),
 		},
 	}}
+	if c.Rotated.Version != "" {
+		lease.Update.UpdateExpression = aws.String("SET due_at = :due, head = :head, closed_run = :run, rotated = :rotated REMOVE lease")
+		lease.Update.ExpressionAttributeValues[":rotated"] = rotatedItem(c.Rotated)
+	}
 	write := []types.TransactWriteItem{lease, history}
 	if c.Fingerprint != "" {
 		write = append(write, types.TransactWriteItem{Update: r.fingerprint(c.Secret, c.VersionTo, c.Fingerprint)})

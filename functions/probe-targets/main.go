@@ -1,0 +1,32 @@
+// Command probe-targets is the state ProbeTargets: it logs in with the value in use, and with values that were revoked.
+package main
+
+import (
+	"crypto/rand"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/env"
+	"github.com/mayfly-secrets/mayfly/internal/function"
+	"github.com/mayfly-secrets/mayfly/internal/inspection"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
+	"github.com/mayfly-secrets/mayfly/internal/rotation"
+	"github.com/mayfly-secrets/mayfly/internal/rotator/postgres"
+)
+
+func main() {
+	cfg := function.Config()
+	step := &inspection.ProbeTargets{
+		Journal: &inspection.Journal{
+			Log: function.AuditLog(cfg), Bus: eventbridge.NewFromConfig(cfg), BusName: env.Must(env.Bus), Lines: os.Stdout,
+			Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
+		},
+		Secrets:  secretsmanager.NewFromConfig(cfg),
+		Rotators: rotation.Rotators{contract.Postgres: postgres.New(rand.Reader)},
+	}
+	function.Start(step.Handle)
+}

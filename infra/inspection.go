@@ -1,0 +1,45 @@
+package infra
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/jsii-runtime-go"
+)
+
+const inspectSource = "mayfly.inspect"
+
+// Inspect has mayfly-inspect run by itself, every 15 minutes and once a day with probes of access, and mayfly-respond answer
+// what it finds. Inspections begin on the quarter of an hour, evaluations at the time of day at which they were deployed, so
+// that they seldom meet.
+func (t Triggers) Inspect(machines Machines, functions *Functions, dispatch Dispatch, webhook Webhook) {
+	dispatch.GrantKeep(functions.ListSecrets)
+	dispatch.GrantBatches(machines.Inspect)
+	webhook.GrantSpeak(inspectSource, functions.InspectSecrets, functions.ProbeTargets)
+
+	role := t.scheduleRole("InspectRole")
+	allow(role, "StartInspect", "states:StartExecution", []*string{machines.Inspect.StateMachineArn()})
+	t.schedule("Inspect", "mayfly-inspect", "Looks whether everything is as it was left", "cron(0/15 * * * ? *)",
+		machines.Inspect.StateMachineArn(), role, jsii.String(`{"access":false}`))
+	t.schedule("Probe", "mayfly-probe", "The same, and tries to read secrets as others would", "cron(7 3 * * ? *)",
+		machines.Inspect.StateMachineArn(), role, jsii.String(`{"access":true}`))
+
+	answer := t.role("InspectionRole", "events.amazonaws.com", nil)
+	machines.GrantRespond(answer)
+	t.rule(answered{"Inspection", "An inspection has found what a rotation mends", *webhook.Bus.EventBusName(),
+		pattern(inspectSource, "Secret drift", nil)}, machines.Respond.StateMachineArn(), answer)
+}
+
+// WatchInspections alarms on what inspections find, and on inspections that find nothing because there are none. Each finding
+// that stands is counted at every inspection, so that its alarm stays on until it is gone.
+func (a Alarms) WatchInspections(machines Machines) {
+	a.alarm("Drift", "Somebody changed a secret past Mayfly: its policy, tags, value or existence, or the password at its target. Runbook: docs/operations.md, Findings",
+		condition{metric: counted("Drift", 15), periods: 1, atLeast: 1})
+	a.alarm("Overdue", "A secret should have rotated and did not, or has expired. Runbook: docs/operations.md, Findings",
+		condition{metric: counted("Overdue", 15), periods: 1, atLeast: 1})
+	a.alarm("ProbeFailed", "Something that must be refused is not: a reader, or a revoked credential. Runbook: docs/operations.md, Findings",
+		condition{metric: counted("ProbeFailed", 15), periods: 1, atLeast: 1})
+	sum := &awscloudwatch.MetricOptions{Period: minutes(30), Statistic: jsii.String("Sum")}
+	a.alarm("InspectionMissing", "No inspection has come to its end for an hour: drift goes unnoticed. Look at mayfly-inspect and its schedule",
+		condition{metric: machines.Inspect.MetricSucceeded(sum), periods: 2, missing: true})
+	a.unfinished("InspectFailing", "An inspection did not look at every secret: its Map Run's results say at which it did not",
+		machines.Inspect, "failed + timedOut + aborted")
+}
