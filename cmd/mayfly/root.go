@@ -32,6 +32,7 @@ type commands struct {
 	History     history     `cmd:"" help:"Show the runs of a secret, newest first."`
 	Rotate      rotate      `cmd:"" help:"Rotate a secret now, or every secret of a service or environment."`
 	Audit       auditing    `cmd:"" help:"Verify and question the audit records."`
+	Report      reporting   `cmd:"" help:"Write a page for auditors: every secret, its readers, its life, its runs, the proof."`
 	Send        send        `cmd:"" help:"Put an event on the event bus."`
 	Redrive     redrive     `cmd:"" help:"Hand events that could not be delivered to mayfly-respond."`
 	Up          up          `cmd:"" help:"Run the local stack, PostgreSQL and the deployed template in the foreground."`
@@ -89,11 +90,11 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	} else {
 		err = usageError{err.Error()}
 	}
-	return report(err, stderr)
+	return exitCode(err, stderr)
 }
 
-// report writes the error, if it has not been written, and gives the exit code for it.
-func report(err error, stderr io.Writer) int {
+// exitCode writes the error, if it has not been written, and gives the exit code for it.
+func exitCode(err error, stderr io.Writer) int {
 	var usage usageError
 	switch {
 	case err == nil:
