@@ -64,6 +64,11 @@ fuzz: ## Every fuzz test for FUZZTIME (10s)
 fleet: setup build-local synth-local ## FLEET (10000) secrets resolve and start, each once, while functions are killed
 	MAYFLY_FLEET=$(FLEET) go test ./localstack/playground -run Fleet -v -timeout 60m
 
+.PHONY: mutate
+mutate: setup build-local synth-local ## Take each permission out of the template in turn, and see a test fail (an hour or two)
+	MAYFLY_USAGE=$(CURDIR)/build/usage.json go test -count 1 -timeout 25m ./localstack/playground
+	MAYFLY_MUTATE=$(CURDIR)/build/usage.json go test ./localstack/playground -run TestEachPermissionIsNeeded -v -timeout 6h
+
 .PHONY: build
 build: build/functions/.built build/functions/apply-contracts/contracts.json build/functions/admit-rotation/guardrails.cedar ## The functions for Lambda (linux/arm64) and the contracts
 

@@ -70,11 +70,10 @@ func (d Dispatch) GrantRemember(f *Function) {
 	f.Allow("RememberDelivery", []string{"s3:GetObject", "s3:PutObject"}, d.Bucket.ArnForObjects(jsii.String(deliveryPrefix+"*")))
 }
 
-// GrantKeep lets a function write the list of a fleet, and read the one that it wrote before.
+// GrantKeep lets a function write the list of a fleet, and read the one that it wrote before. The key is the audit's too.
 func (d Dispatch) GrantKeep(f *Function) {
 	f.Set(env.DispatchBucket, d.Bucket.BucketName())
 	f.Allow("KeepFleet", []string{"s3:GetObject", "s3:PutObject"}, d.Bucket.ArnForObjects(jsii.String(listPrefix+"*")))
-	f.Allow("EncryptFleet", []string{"kms:Decrypt", "kms:GenerateDataKey"}, d.key.KeyArn())
 }
 
 // GrantFleet lets the role of mayfly-respond run its Distributed Map.

@@ -14,7 +14,8 @@ import (
 
 const (
 	contracts = "dynamodb:table/mayfly-contracts"
-	indexed   = contracts + " " + contracts + "/index/due " + contracts + "/index/lookup"
+	due       = contracts + "/index/due"
+	lookup    = contracts + "/index/lookup"
 	runs      = "dynamodb:table/mayfly-runs"
 	secrets   = "secretsmanager:secret:prod/*"
 	bucket    = "s3:mayfly-audit-000000000000-us-east-1"
@@ -41,8 +42,8 @@ var everyFunction = []string{
 // permissions is what each function may do beyond that: this table and the template are the same.
 var permissions = map[string][]string{
 	"resolve-trigger": {
-		"dynamodb:BatchGetItem dynamodb:Query on " + indexed,
-		"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
+		"dynamodb:BatchGetItem on " + contracts,
+		"dynamodb:Query on " + due + " " + lookup,
 		"s3:GetObject s3:PutObject on " + fleets + "/dispatch/*",
 	},
 	"admit-rotation": {
@@ -108,7 +109,8 @@ var permissions = map[string][]string{
 		"secretsmanager:GetSecretValue on " + secrets,
 	},
 	"apply-contracts": {
-		"dynamodb:DeleteItem dynamodb:GetItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + indexed,
+		"dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + contracts,
+		"dynamodb:Query on " + due,
 		"kms:CreateGrant on " + payments + ` if {"ForAllValues:StringEquals":{"kms:GrantOperations":"Decrypt"},` +
 			`"StringEquals":{"kms:GrantConstraintType":"EncryptionContextSubset","kms:GranteePrincipal":["iam:role/prod-worker"]},` +
 			`"StringLike":{"kms:EncryptionContext:SecretARN":["` + secrets + `"]}}`,

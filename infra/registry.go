@@ -67,8 +67,8 @@ func attribute(name string, kind awsdynamodb.AttributeType) *awsdynamodb.Attribu
 // GrantFind lets a function find secrets by key and by what is due, and read their contracts.
 func (r Registry) GrantFind(f *Function) {
 	f.Set(env.ContractsTable, r.Contracts.TableName())
-	f.Allow("FindContracts", []string{"dynamodb:BatchGetItem", "dynamodb:Query"},
-		r.Contracts.TableArn(), index(r.Contracts, "due"), index(r.Contracts, "lookup"))
+	f.Allow("FindContracts", []string{"dynamodb:Query"}, index(r.Contracts, "due"), index(r.Contracts, "lookup"))
+	f.Allow("ReadContracts", []string{"dynamodb:BatchGetItem"}, r.Contracts.TableArn())
 }
 
 // GrantLease lets a function take, renew or give up the lease on a secret.
@@ -106,9 +106,9 @@ func (r Registry) GrantRecordRun(f *Function) {
 // GrantApply lets a function bring contracts into force and withdraw them.
 func (r Registry) GrantApply(f *Function) {
 	f.Set(env.ContractsTable, r.Contracts.TableName())
-	f.Allow("ApplyContracts", []string{
-		"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
-	}, r.Contracts.TableArn(), index(r.Contracts, "due"), index(r.Contracts, "lookup"))
+	f.Allow("ApplyContracts", []string{"dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+		r.Contracts.TableArn())
+	f.Allow("ListContracts", []string{"dynamodb:Query"}, index(r.Contracts, "due"))
 }
 
 func index(table awsdynamodb.Table, name string) *string {

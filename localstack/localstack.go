@@ -186,12 +186,15 @@ func (s *Stack) config(key, secret, token string) aws.Config {
 // Files are texts by file name. Deploy puts each in the place of the file of that name beside a function's binary.
 type Files map[string][]byte
 
-// Deploy deploys a cloud assembly (cdk.out), or updates what is deployed, with other contracts and rules than those in it. What
-// CloudFormation sees of contracts is their digest in the template, so that those of a later deployment need mayfly apply.
+// Deploy deploys a cloud assembly (cdk.out), or updates what is deployed, with other contracts and rules than those in it.
 func (s *Stack) Deploy(ctx context.Context, assembly string, files Files) error {
 	t, err := template.Load(assembly, "")
 	if err != nil {
 		return err
+	}
+	if contracts, other := files["contracts.json"]; other {
+		// What CloudFormation sees of them, so that they are applied when they change: see infra.NewContracts.
+		t.Set("AWS::CloudFormation::CustomResource", "Digest", fmt.Sprintf("%x", sha256.Sum256(contracts)))
 	}
 	types := map[string]stack.Make{}
 	for _, p := range s.providers {

@@ -2,7 +2,6 @@ package playground_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -227,7 +226,7 @@ func TestBadContracts(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if err := s.Deploy(t.Context(), filepath.Join("..", "..", ".mayfly", "cdk.out"), localstack.Files{"contracts.json": file}); err == nil || !strings.Contains(err.Error(), "ContractInvalid") {
+			if err := s.Deploy(t.Context(), assembly(), localstack.Files{"contracts.json": file}); err == nil || !strings.Contains(err.Error(), "ContractInvalid") {
 				t.Errorf("the deployment said %v, want ContractInvalid", err)
 			}
 			p := &playground.Playground{Stack: s}

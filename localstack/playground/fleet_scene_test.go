@@ -66,9 +66,10 @@ func newFleet(t *testing.T, n int, due time.Time) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Deploy(t.Context(), filepath.Join("..", "..", ".mayfly", "cdk.out"), localstack.Files{"contracts.json": compiled, "guardrails.cedar": blastradius.Rules(contract.Bundle{})}); err != nil {
+	if err := s.Deploy(t.Context(), assembly(), localstack.Files{"contracts.json": compiled, "guardrails.cedar": blastradius.Rules(contract.Bundle{})}); err != nil {
 		t.Fatalf("%v; no synthesized template? run `make synth-local`", err)
 	}
+	observe(t, s)
 	f := &fleet{T: t, Stack: s, machines: sfn.NewFromConfig(s.Config())}
 	f.settle() // the first evaluation, of nothing
 	began := time.Now()

@@ -32,7 +32,7 @@ func start(t *testing.T, o playground.Options) *playground.Playground {
 		t.Fatal(problems)
 	}
 	bundle.Contracts = append(bundle.Contracts, o.Bundle.Contracts...)
-	o.Assembly, o.Bundle = filepath.Join(root, ".mayfly", "cdk.out"), bundle
+	o.Assembly, o.Bundle = assembly(), bundle
 	if _, err := os.Stat(filepath.Join(o.Assembly, "manifest.json")); err != nil {
 		t.Fatalf("no synthesized template: run `make synth-local` (%v)", err)
 	}
@@ -49,7 +49,13 @@ func start(t *testing.T, o playground.Options) *playground.Playground {
 			t.Error(err)
 		}
 	})
+	observe(t, p.Stack)
 	return p
+}
+
+// assembly is the synthesized template with its functions, or the one that a mutation has put in its place.
+func assembly() string {
+	return cmp.Or(os.Getenv("MAYFLY_ASSEMBLY"), filepath.Join("..", "..", ".mayfly", "cdk.out"))
 }
 
 // serve starts a service on the secret; its failures fail the test.

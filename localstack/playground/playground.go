@@ -30,6 +30,7 @@ type Options struct {
 	Cut      bool            // put a proxy between functions and server that can cut connections; without TLS
 	// Policy is set over every contract's initial policy, so that waits of minutes take seconds; nil leaves them.
 	Policy map[string]string
+	Random func() float64    // in [0, 1), for the jitter of retries: small ones make for short waits; nil is math/rand's
 	Step   func(what string) // told before each step that takes time; nil tells nobody
 	// Uninspected leaves out the inspections that come by themselves: for who changes things behind Mayfly's back and wants
 	// them left so.
@@ -73,6 +74,7 @@ func Start(ctx context.Context, o Options) (_ *Playground, err error) {
 	if p.Stack, err = localstack.Start(ctx, localstack.Options{Listen: o.Listen}); err != nil {
 		return p, err
 	}
+	p.Stack.Machines.Random = o.Random
 	if postgres.CanFollowClock() {
 		p.Stack.Clock.Watch(func(offset time.Duration) { err = errors.Join(err, p.Server.SetClock(offset)) })
 	}

@@ -145,6 +145,15 @@ func (t *Template) Types() map[string][]string {
 	return types
 }
 
+// Set gives a property of every resource of a type another value.
+func (t *Template) Set(kind, property string, value any) {
+	for _, r := range t.body.Resources {
+		if r.Type == kind && r.Properties != nil {
+			r.Properties[property] = value
+		}
+	}
+}
+
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

@@ -1,0 +1,138 @@
+package playground_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/mayfly-secrets/mayfly/internal/audit"
+	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/localstack/playground"
+	"github.com/mayfly-secrets/mayfly/localstack/stack"
+)
+
+// These scenarios are here for the permissions that only rare things need.
+
+// Each step of a routine run and of a containment finds, when it is about to write its record, that a dozen others were
+// written meanwhile: it asks the bucket where the chain ends, and goes on there.
+func TestChainMovedOnFarAhead(t *testing.T) {
+	t.Parallel()
+	p := start(t, playground.Options{Policy: brisk})
+	hasten(p)
+	f := &failing{Playground: p}
+	f.rotate(t, "onboard")
+	others := &audit.Log{S3: s3.NewFromConfig(p.AWS), Bucket: playground.AuditBucket, Account: stack.Account, Region: stack.Region,
+		Retention: 24 * time.Hour, Lines: io.Discard}
+	moved := 0
+	p.Stack.Endpoint.Kill = func(who stack.Identity) {
+		for range 12 {
+			moved++
+			if _, err := others.Append(context.Background(), audit.Head{}, audit.Record{ID: fmt.Sprint("other-", moved),
+				Time: audit.Stamp(p.Stack.Clock.Now()), Environment: "prod", Secret: orders, Event: "noted", Step: "Test"}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	steps := []string{"create-secret", "set-secret", "test-secret", "finish-secret", "propagate-secret", "confirm-adoption", "revoke-secret", "close-run"}
+	for _, s := range steps {
+		planned(t, p, stack.Fault{Function: "mayfly-" + s, Service: "s3", Operation: "PutObject", Mode: "kill"})
+	}
+	f.rotate(t, "routine")
+	p.Stack.Endpoint.ClearFaults()
+	planned(t, p, stack.Fault{Function: "mayfly-contain-secret", Service: "s3", Operation: "PutObject", Mode: "kill"})
+	contained := execute(t, p, playground.RotateMachine, incident("far-ahead"))
+	if got := end(t, p, contained); got != "Rotated" {
+		t.Errorf("the containment ended in %s, want Rotated%s", got, why(t, p, contained))
+	}
+	if want := 12 * (len(steps) + 1); moved != want {
+		t.Errorf("%d records were written in between, want %d", moved, want)
+	}
+	if _, err := p.CheckAudit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := p.CheckLaws(t.Context(), orders); err != nil {
+		t.Error(err)
+	}
+}
+
+// A contract that is gone is withdrawn: no event finds its secret any more, and the secret stays. When it is back, it is in
+// force as before.
+func TestContractComesAndGoes(t *testing.T) {
+	t.Parallel()
+	p := start(t, playground.Options{})
+	const gone = "prod/payment-api-key"
+	without := p.Bundle
+	without.Contracts = nil
+	for _, c := range p.Bundle.Contracts {
+		if c.ID() != gone {
+			without.Contracts = append(without.Contracts, c)
+		}
+	}
+	for _, deployed := range []struct {
+		bundle contract.Bundle
+		want   string
+	}{{without, "FailedClean"}, {p.Bundle, "Rotated"}} {
+		if err := p.Deploy(t.Context(), deployed.bundle); err != nil {
+			t.Fatal(err)
+		}
+		execution, err := p.Rotate(t.Context(), gone, "asked for by hand", "test")
+		must(t)(nil, err)
+		must(t)(p.Wait(t.Context(), execution))
+		if got := end(t, p, execution); got != deployed.want {
+			t.Errorf("with %d contracts the run ended in %s, want %s", len(deployed.bundle.Contracts), got, deployed.want)
+		}
+	}
+}
+
+// Each route of the webhook receiver has a signing key that the receiver can read: it tells a wrong signature from a right
+// one.
+func TestEachRouteReadsItsKey(t *testing.T) {
+	t.Parallel()
+	h := hook{t, start(t, playground.Options{})}
+	wrong := strings.Repeat("0", 64)
+	now := fmt.Sprint(h.p.Stack.Clock.Now().Unix())
+	for route, headers := range map[string]map[string]string{
+		"github":    {"X-Hub-Signature-256": "sha256=" + wrong},
+		"pagerduty": {"X-PagerDuty-Signature": "v1=" + wrong},
+		"siem":      {"X-Mayfly-Timestamp": now, "X-Mayfly-Signature": "v1=" + wrong},
+		"provider":  {"X-Mayfly-Timestamp": now, "X-Mayfly-Signature": "v1=" + wrong},
+	} {
+		if status, said := h.post(route, []byte("{}"), headers); status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s, want 401", route, status, said)
+		}
+	}
+}
+
+// A tick that mayfly-respond cannot take is left in the queue from which `mayfly redrive` takes it, by the schedule's role.
+func TestUndeliveredTick(t *testing.T) {
+	t.Parallel()
+	p := start(t, playground.Options{})
+	p.Stack.Schedules.Targets.Start = func(context.Context, string, string, []byte) (string, error) {
+		return "", &stack.Error{Code: "StateMachineDoesNotExist", Message: "gone"}
+	}
+	p.Stack.Clock.Advance(15 * time.Minute)
+	if err := p.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	queue := sqs.NewFromConfig(p.AWS)
+	url, err := queue.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("mayfly-undelivered-ticks")})
+	must(t)(nil, err)
+	out, err := queue.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url.QueueUrl, WaitTimeSeconds: 5,
+		MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"}})
+	must(t)(nil, err)
+	if len(out.Messages) != 1 {
+		t.Fatalf("%d messages, want the tick", len(out.Messages))
+	}
+	if code := out.Messages[0].MessageAttributes["ERROR_CODE"]; aws.ToString(code.StringValue) != "NO_RESOURCE" {
+		t.Errorf("the message has the attributes %v", out.Messages[0].MessageAttributes)
+	}
+}
