@@ -91,7 +91,6 @@ var permissions = map[string][]string{
 	},
 	"list-secrets": {
 		"dynamodb:Query on " + contracts + "/index/due",
-		"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
 		"s3:GetObject s3:PutObject on " + fleets + "/dispatch/*",
 	},
 	"inspect-secrets": {
