@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/inspection"
 	"github.com/mayfly-secrets/mayfly/internal/policy"
 )
 
@@ -41,10 +43,18 @@ const (
 	NothingToReport  = "NothingToReport"  // no contract is in force, nor written
 )
 
-var gravity = []string{Compromised, FailedDirty, ChainBroken, NothingRecorded, ValueExpired, Missing, NotRevoked, NotRotated, FailedClean, Refused, Unfinished,
-	PolicyInvalid, NoSentence, KeepsExpired, NotInForce, NoRecords, ContractsInvalid, NothingToReport}
+// Those of an inspection have the codes that it gives them.
+var gravity = []string{Compromised, FailedDirty, ChainBroken, NothingRecorded, string(inspection.RevokedHonoured), string(inspection.ProbeFailed),
+	string(inspection.CurrentRefused), ValueExpired, Missing, NotRevoked, NotRotated, FailedClean, Refused, Unfinished,
+	string(inspection.ValueChanged), string(inspection.PolicyDrift), string(inspection.TagDrift), string(inspection.Unreadable), PolicyInvalid, NoSentence, KeepsExpired, NotInForce, NoRecords, ContractsInvalid, NothingToReport}
 
-func rank(code string) int { return slices.Index(gravity, code) }
+// rank is a code's place in that order; one that has none comes last.
+func rank(code string) int {
+	if i := slices.Index(gravity, code); i >= 0 {
+		return i
+	}
+	return len(gravity) - 1
+}
 
 // rank is that of the gravest finding; secrets without one come last.
 func (s Secret) rank() int {
@@ -67,8 +77,8 @@ func (l *list) add(when bool, code, format string, args ...any) {
 	}
 }
 
-// findings are what is wrong with one secret, the gravest first. runs are all of them.
-func (f Facts) findings(s subject, secret Secret, runs []Run) []Finding {
+// findings are what is wrong with one secret, the gravest first. Runs and inspections are all of them.
+func (f Facts) findings(s subject, secret Secret, runs []Run, inspected []Inspection) []Finding {
 	l := &list{secret: secret.Secret, found: []Finding{}}
 	if !s.inForce {
 		l.add(true, NotInForce, "the contract in %s is not in force: mayfly apply", f.Folder)
@@ -93,7 +103,10 @@ func (f Facts) findings(s subject, secret Secret, runs []Run) []Finding {
 	}
 	l.add(secret.Chain == nil, NoRecords, "it has no audit record")
 	l.run(runs, p, s.Contract.Target != nil, s.Lease.Execution)
-	slices.SortStableFunc(l.found, func(x, y Finding) int { return rank(x.Code) - rank(y.Code) })
+	l.inspected(s, inspected)
+	slices.SortFunc(l.found, func(x, y Finding) int {
+		return cmp.Or(rank(x.Code)-rank(y.Code), strings.Compare(x.Code, y.Code), strings.Compare(x.Text, y.Text))
+	})
 	return l.found
 }
 

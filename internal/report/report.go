@@ -33,7 +33,7 @@ type Facts struct {
 	Chains          []audit.Chain
 	Records         []audit.Record // of secrets, in the order of each chain
 	Environments    []string       // only these; none: all
-	Runs            int            // at most so many of each secret, the newest
+	Runs            int            // at most so many of each secret, the newest; and as many inspections
 }
 
 // Standing is what registry and Secrets Manager say of one secret.
@@ -75,9 +75,10 @@ type Secret struct {
 	Level       blastradius.Level    `json:"level"`
 	Readers     []blastradius.Reader `json:"readers"`
 	Life        Life                 `json:"life"`
-	Running     string               `json:"running"` // run that has the lease; empty: none
-	Runs        []Run                `json:"runs"`    // newest first
-	Answers     audit.Answer         `json:"answers"` // the auditor's four questions
+	Running     string               `json:"running"`     // run that has the lease; empty: none
+	Runs        []Run                `json:"runs"`        // newest first
+	Answers     audit.Answer         `json:"answers"`     // the auditor's four questions
+	Inspections []Inspection         `json:"inspections"` // newest first
 	Compliance  []Clause             `json:"compliance"`
 	Digest      string               `json:"contract_digest"`
 	Commit      string               `json:"contract_commit"`
@@ -92,7 +93,7 @@ func Build(f Facts) Report {
 	r := Report{Schema: Schema, Generated: f.Now.UTC().Format(time.RFC3339), Account: f.Account, Region: f.Region,
 		Findings: []Finding{}, Secrets: []Secret{}, Audit: trail(f)}
 	bundle := f.bundle()
-	answers, runs := audit.Answers(f.Records), runsOf(f.Records)
+	answers, runs, inspections := audit.Answers(f.Records), runsOf(f.Records), inspectionsOf(f.Records)
 	for _, s := range f.subjects() {
 		if len(f.Environments) > 0 && !slices.Contains(f.Environments, s.Contract.Environment) {
 			continue
@@ -107,7 +108,9 @@ func Build(f Facts) Report {
 		if len(secret.Runs) > 0 && secret.Runs[0].Outcome == "" && s.Lease.Execution == secret.Runs[0].Execution {
 			secret.Runs[0].Outcome = Running
 		}
-		secret.Findings = f.findings(s, secret, all)
+		inspected := inspections[secret.Secret]
+		secret.Inspections = append(secret.Inspections, inspected[:min(f.Runs, len(inspected))]...)
+		secret.Findings = f.findings(s, secret, all, inspected)
 		r.Findings = append(r.Findings, secret.Findings...)
 		r.Secrets = append(r.Secrets, secret)
 	}
@@ -154,7 +157,7 @@ func (f Facts) bundle() contract.Bundle {
 func (f Facts) secret(s subject, b contract.Bundle) Secret {
 	c := contract.WithDefaults(s.Contract)
 	secret := Secret{Secret: c.ID(), Environment: c.Environment, Owner: c.Owner, Kind: c.Kind, Services: slices.Clone(c.Services), InForce: s.inForce,
-		Readers: []blastradius.Reader{}, Runs: []Run{}, Compliance: clauses(c.Compliance), Digest: s.Digest, Commit: s.Commit,
+		Readers: []blastradius.Reader{}, Runs: []Run{}, Inspections: []Inspection{}, Compliance: clauses(c.Compliance), Digest: s.Digest, Commit: s.Commit,
 		Running: s.Lease.Run, Life: lifeOf(s, f.Now)}
 	if r, err := blastradius.Derive(b, c.ID()); err == nil {
 		secret.radius, secret.Sentence, secret.Level, secret.Readers = &r, r.Sentence, r.Level, r.Readers

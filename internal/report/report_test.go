@@ -175,11 +175,17 @@ func TestFindings(t *testing.T) {
 		}, nil},
 		"the chain is broken":           {func(f *report.Facts) { f.Chains[1].Problems = []string{"k: seq 3 follows 1: records are missing"} }, []string{report.ChainBroken}},
 		"the chain of events is broken": {func(f *report.Facts) { f.Chains[0].Problems = []string{"k: was hidden"} }, []string{report.ChainBroken}},
-		"no chain":                      {func(f *report.Facts) { f.Chains = slices.Delete(f.Chains, 1, 2) }, []string{report.NoRecords}},
-		"no records":                    {func(f *report.Facts) { f.Chains, f.Records = nil, nil }, []string{report.NothingRecorded, report.NoRecords, report.NoRecords}},
-		"never applied":                 {func(f *report.Facts) { f.Standing = f.Standing[:1] }, []string{report.NotInForce}},
-		"lint complains":                {func(f *report.Facts) { f.Problems = 2 }, []string{report.ContractsInvalid}},
-		"nothing is there":              {func(f *report.Facts) { f.Standing, f.Written = nil, contract.Bundle{} }, []string{report.NothingToReport}},
+		"found by an inspection": {func(f *report.Facts) {
+			f.Standing[0].Found = map[string]registry.Found{"ProbeTargets": {"RevokedHonoured": {}}, "InspectSecrets": {"TagDrift": {}, "Late": {}, "SomethingNew": {}}}
+			f.Records = append(f.Records, run("prod/db", "inspect", time.Minute, "found", func(r *audit.Record) {
+				r.Step, r.Outcome, r.ReasonCode, r.Reason = "ProbeTargets", "probe_failed", "RevokedHonoured", "v1 logs in"
+			}))
+		}, []string{"RevokedHonoured", "TagDrift", "SomethingNew"}},
+		"no chain":         {func(f *report.Facts) { f.Chains = slices.Delete(f.Chains, 1, 2) }, []string{report.NoRecords}},
+		"no records":       {func(f *report.Facts) { f.Chains, f.Records = nil, nil }, []string{report.NothingRecorded, report.NoRecords, report.NoRecords}},
+		"never applied":    {func(f *report.Facts) { f.Standing = f.Standing[:1] }, []string{report.NotInForce}},
+		"lint complains":   {func(f *report.Facts) { f.Problems = 2 }, []string{report.ContractsInvalid}},
+		"nothing is there": {func(f *report.Facts) { f.Standing, f.Written = nil, contract.Bundle{} }, []string{report.NothingToReport}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := scene()
@@ -305,7 +311,7 @@ func TestJSON(t *testing.T) {
 	}{
 		"report": {r, "account audit findings generated_at region schema secrets"},
 		"audit":  {r["audit"], "bucket chains ok problems records"},
-		"secret": {secret, "answers chain compliance contract_commit contract_digest environment findings in_force kind level life owner readers running runs secret sentence services"},
+		"secret": {secret, "answers chain compliance contract_commit contract_digest environment findings in_force inspections kind level life owner readers running runs secret sentence services"},
 		"life":   {secret["life"], "age due_at expires_at on_expiry rotated_at state ttl"},
 		"run":    {secret["runs"].([]any)[0], "actor contained ended_at execution_arn outcome proofs reason reason_code refused seconds started_at trigger_id trigger_source trigger_type version_from version_to why"},
 		"proof":  {secret["runs"].([]any)[0].(map[string]any)["proofs"].([]any)[0], "outcome text time version"},
@@ -318,7 +324,7 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range []string{"findings", "secrets", "runs", "readers", "compliance", "chains", "problems"} {
+	for _, list := range []string{"findings", "inspections", "secrets", "runs", "readers", "compliance", "chains", "problems"} {
 		if strings.Contains(string(empty), fmt.Sprintf("%q:null", list)) {
 			t.Errorf("%s may be null: %s", list, empty)
 		}
