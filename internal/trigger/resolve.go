@@ -97,6 +97,24 @@ func sources() []source {
 	}
 }
 
+// Kind is a kind of event that Resolve reads. Source "" is any, one that ends with a slash any that begins with it, and
+// DetailType "" any of the source.
+type Kind struct{ Source, DetailType string }
+
+// Read lists the kinds of events that Resolve reads. Of any other it says why not.
+func Read() []Kind {
+	var all []Kind
+	for _, s := range sources() {
+		all = append(all, Kind{s.name, s.detailType})
+	}
+	return all
+}
+
+// Takes tells whether an event of a source and detail-type is of this kind.
+func (k Kind) Takes(name, detailType string) bool {
+	return source{name: k.Source, detailType: k.DetailType}.takes(envelope{Source: name, DetailType: detailType})
+}
+
 // Resolve says what any event means, from the event alone. Text that is no JSON object, and an event of a known kind that
 // lacks what its documentation promises, is InputMalformed; an event of an unknown kind affects nothing, and says so.
 // No error and no reason repeats members of an unknown event: some carry live tokens.

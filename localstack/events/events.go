@@ -156,6 +156,7 @@ var busNamePattern = regexp.MustCompile(`^[/.\-_A-Za-z0-9]{1,256}$`)
 type createEventBusInput struct {
 	Name             string
 	Description      string
+	EventSourceName  string          // of a partner; here, every partner has offered its source
 	KmsKeyIdentifier string          // everything here is in memory
 	Tags             json.RawMessage // nothing here reads a bus's tags
 }
@@ -169,7 +170,13 @@ type createEventBusOutput struct {
 func (s *Service) createEventBus(_ context.Context, _ *stack.Call, in *createEventBusInput) (*createEventBusOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !busNamePattern.MatchString(in.Name) || in.Name == defaultBus || strings.Contains(in.Name, "/") {
+	// A partner's bus is named like its source, and no other's name has a slash.
+	// Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateEventBus.html
+	partner := strings.HasPrefix(in.EventSourceName, "aws.partner/") && in.Name == in.EventSourceName
+	if !partner && in.EventSourceName != "" {
+		return nil, fail("ValidationException", "EventBusName %s is not that of partner event source %s.", in.Name, in.EventSourceName)
+	}
+	if !busNamePattern.MatchString(in.Name) || in.Name == defaultBus || strings.Contains(in.Name, "/") && !partner {
 		return nil, fail("ValidationException", "EventBusName %s is not valid: use . - _ A-Z a-z 0-9, at most 256 characters, and not default", in.Name)
 	}
 	if _, ok := s.buses[in.Name]; ok {

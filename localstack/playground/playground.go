@@ -109,6 +109,12 @@ func (p *Playground) Deploy(ctx context.Context, b contract.Bundle) error {
 	return p.Stack.Deploy(ctx, p.options.Assembly, localstack.Files{"contracts.json": compiled, "guardrails.cedar": blastradius.Rules(b)})
 }
 
+// Redeploy deploys another assembly, with contracts whose targets are at the throw-away server already.
+func (p *Playground) Redeploy(ctx context.Context, assembly string, b contract.Bundle) error {
+	p.options.Assembly, p.Bundle = assembly, b
+	return p.Deploy(ctx, b)
+}
+
 // pointed is the bundle with every target at the throw-away server and the policy of the playground.
 func (p *Playground) pointed(b contract.Bundle) contract.Bundle {
 	contracts := make([]contract.Contract, len(b.Contracts))

@@ -7,9 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -24,91 +22,12 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
-	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
 
 const (
 	payments = "prod/payment-api-key"
 	root     = "arn:aws:iam::000000000000:root"
 )
-
-// way is one way in: a sample on the bus or a call of AWS's API, and what the run that follows says about itself. The
-// id of a call is not known before.
-type way struct {
-	name   string
-	sample string                                       // in events/; its trigger is what the run has to name
-	call   func(t *testing.T, p *playground.Playground) // instead
-	undo   func(t *testing.T, p *playground.Playground) // what the call left behind; nil: nothing
-	secret string                                       // "" is orders
-	kind   trigger.Type
-	mode   trigger.Mode // "" is routine
-	from   string       // the rest is for calls: trigger source
-	actor  string       // "*" is anybody
-	reason string       // words of it
-}
-
-// Every source, through rules or by hand, ends in one finished run that says why it was.
-func TestEverySource(t *testing.T) {
-	t.Parallel()
-	p := start(t, playground.Options{Policy: brisk})
-	hasten(p)
-	for _, s := range slices.Concat(sampled(), called()) {
-		t.Run(s.name, func(t *testing.T) { s.test(t, p) })
-	}
-	t.Run("samples that mean nothing", func(t *testing.T) { samplesThatMeanNothing(t, p) })
-	t.Run("five at once", func(t *testing.T) { fiveAtOnce(t, p) })
-	t.Run("as large as EventBridge takes", func(t *testing.T) { largeFinding(t, p) })
-	t.Run("Mayfly's own calls", func(t *testing.T) { ownCalls(t, p) })
-	clean(t, p)
-}
-
-func sampled() []way {
-	return []way{
-		{name: "CodeDeploy", sample: "codedeploy-success.json", kind: trigger.Deployment},
-		{name: "CodePipeline", sample: "codepipeline-succeeded.json", kind: trigger.Deployment},
-		{name: "ECS", sample: "ecs-deployment-completed.json", kind: trigger.Deployment},
-		{name: "CodeCommit", sample: "codecommit-referenceUpdated.json", kind: trigger.Commit},
-		{name: "GuardDuty on a task", sample: "guardduty-task.json", kind: trigger.Incident},
-		{name: "GuardDuty on a function", sample: "guardduty-function.json", kind: trigger.Incident, secret: payments},
-		{name: "GuardDuty, critical", sample: "guardduty-critical.json", kind: trigger.Incident, mode: trigger.Contain},
-		{name: "Security Hub", sample: "securityhub-finding.json", kind: trigger.Incident},
-		{name: "Health", sample: "health-aws-risk-credentials-exposed.json", kind: trigger.Incident, mode: trigger.Contain, secret: payments},
-		{name: "Access Analyzer", sample: "access-analyzer-external-secret.json", kind: trigger.Incident},
-		{name: "IAM", sample: "cloudtrail-iam-attachrolepolicy.json", kind: trigger.AccessChange},
-	}
-}
-
-// called are calls through the SDK, which CloudTrail tells of.
-func called() []way {
-	return []way{
-		{name: "a resource policy", kind: trigger.AccessChange, from: "aws.secretsmanager", actor: root, reason: "PutResourcePolicy by " + root,
-			call: func(t *testing.T, p *playground.Playground) { permit(t, p.AWS, "secretsmanager:PutResourcePolicy") }},
-		{name: "a resource policy by a role", kind: trigger.AccessChange, from: "aws.secretsmanager", actor: session, reason: "PutResourcePolicy by " + session,
-			call: func(t *testing.T, p *playground.Playground) {
-				permit(t, p.Stack.As(stack.Identity{ARN: session, Role: "dev"}), "secretsmanager:DescribeSecret")
-			}},
-		// Eight hours before expiry is due: a value of eleven minutes is, once it lives for 485 minutes.
-		{name: "a shorter ttl", kind: trigger.PolicyChange, from: "aws.secretsmanager", actor: root, reason: "tags changed by " + root + ": mayfly:ttl",
-			call: func(t *testing.T, p *playground.Playground) { tag(t, p, orders, "ttl", "485m") },
-			undo: func(t *testing.T, p *playground.Playground) { tag(t, p, orders, "ttl", "24h") }},
-		{name: "the mark of a compromised secret", kind: trigger.Annotation, mode: trigger.Contain, from: "aws.secretsmanager", actor: root,
-			reason: "mayfly:compromised was set by " + root,
-			call:   func(t *testing.T, p *playground.Playground) { tag(t, p, orders, "compromised", "laptop lost") }},
-		{name: "a value by hand", kind: trigger.Upstream, from: "aws.secretsmanager", actor: "*", reason: "past Mayfly",
-			call: func(t *testing.T, p *playground.Playground) {
-				text, _ := value(t, p, orders)
-				put(t, p, orders, text)
-			}},
-		{name: "a workflow of GitHub's", kind: trigger.Deployment, from: "github", actor: "dana", reason: "GitHub deployed orders/orders-service to production",
-			call: workflow},
-		{name: "start-execution", kind: trigger.Manual, from: "aws.states", actor: "on-call", reason: "drill",
-			call: func(t *testing.T, p *playground.Playground) {
-				must(t)(p.Rotate(t.Context(), orders, "drill-1", "drill"))
-			}},
-		{name: "the schedule", kind: trigger.Schedule, from: "mayfly.schedule", reason: "evaluation of what is due",
-			call: func(t *testing.T, p *playground.Playground) { p.Stack.Clock.Advance(17 * time.Hour) }},
-	}
-}
 
 // session is somebody in a role that is not Mayfly's.
 const session = "arn:aws:sts::000000000000:assumed-role/dev/dana"
@@ -157,66 +76,6 @@ func workflow(t *testing.T, p *playground.Playground) {
 	out, err := eventbridge.NewFromConfig(p.AWS).PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: entries})
 	if err != nil || out.FailedEntryCount > 0 || len(entries) != 1 {
 		t.Fatal(out, err)
-	}
-}
-
-func (s way) test(t *testing.T, p *playground.Playground) {
-	secret := orders
-	if s.secret != "" {
-		secret = s.secret
-	}
-	p.Stack.Clock.Advance(11 * time.Minute) // past the cool-down of the case before
-	settled(t, p)
-	before := len(runs(t, p, secret))
-	want := trigger.Trigger{Type: s.kind, Source: s.from, Actor: s.actor, Reason: s.reason}
-	if s.sample != "" {
-		r, err := trigger.Resolve(sample(t, s.sample))
-		must(t)(nil, err)
-		want = r.Trigger
-		if want.Type != s.kind {
-			t.Fatalf("the sample is of type %s", want.Type)
-		}
-		send(t, p, s.sample)
-	} else {
-		s.call(t, p)
-	}
-	settled(t, p)
-	if s.undo != nil {
-		defer func() { s.undo(t, p); settled(t, p) }()
-	}
-	if made := len(runs(t, p, secret)) - before; made != 1 {
-		t.Fatalf("%d runs of %s, want 1: %s", made, secret, told(t, p))
-	}
-	run := latest(t, p, secret)
-	mode := trigger.Routine
-	if s.mode != "" {
-		mode = s.mode
-	}
-	if run.Mode != string(mode) || run.Outcome != "rotated" {
-		t.Errorf("the run is %s and ended %s (%s), want %s and rotated", run.Mode, run.Outcome, run.ReasonCode, mode)
-	}
-	got := run.Trigger
-	if got.Type != want.Type || got.ID == "" || want.ID != "" && got.ID != want.ID || got.Source != want.Source ||
-		s.actor != "*" && got.Actor != want.Actor || !strings.Contains(got.Reason, want.Reason) {
-		t.Errorf("the history names %+v, want %+v", got, want)
-	}
-	said := 0
-	for _, r := range records(t, p) {
-		if r.ExecutionARN != run.Execution || r.Event == "sealed" { // the first record of a day also seals the day before
-			continue
-		}
-		said++
-		if r.TriggerType != string(got.Type) || r.TriggerID != got.ID || r.TriggerSource != got.Source || r.Actor != got.Actor {
-			t.Errorf("record %s of the run names %s %s %s %q, its history %+v", r.Event, r.TriggerType, r.TriggerID, r.TriggerSource, r.Actor, got)
-		}
-	}
-	if said == 0 {
-		t.Error("the run left no record")
-	}
-	if p.Target(secret) != nil {
-		if err := p.CheckLaws(t.Context(), secret); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
@@ -324,29 +183,6 @@ func onBus(t *testing.T, p *playground.Playground, source, detailType, detail st
 		{Source: &source, DetailType: &detailType, Detail: &detail}}})
 	if err != nil || out.FailedEntryCount > 0 {
 		t.Error(out, err)
-	}
-}
-
-// fiveAtOnce delivers one event five times: one rotation.
-func fiveAtOnce(t *testing.T, p *playground.Playground) {
-	p.Stack.Clock.Advance(11 * time.Minute)
-	settled(t, p)
-	before, started := len(runs(t, p, orders)), responses(t, p)
-	var wg sync.WaitGroup
-	for range 5 {
-		wg.Go(func() {
-			onBus(t, p, "aws.codedeploy", "CodeDeploy Deployment State-change Notification",
-				`{"application":"orders","deploymentId":"d-FIVE","state":"SUCCESS"}`)
-		})
-	}
-	wg.Wait()
-	settled(t, p)
-	if got := responses(t, p) - started; got != 5 {
-		t.Errorf("mayfly-respond was started %d times, want 5", got)
-	}
-	after := runs(t, p, orders)
-	if len(after) != before+1 || after[0].Outcome != "rotated" || len(after[0].TriggerIDs) != 1 {
-		t.Errorf("%d runs, the last %+v, want 1 of one trigger", len(after)-before, after[0])
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -209,39 +208,6 @@ func TestSigningKeyRotatesWithOverlap(t *testing.T) {
 	}
 }
 
-// The same alert five times at once is one rotation.
-func TestFiveDeliveriesAtOnceAreOneRotation(t *testing.T) {
-	p := start(t, playground.Options{})
-	settled(t, p)
-	h := hook{t, p}
-	before := len(runs(t, p, orders))
-	body := []byte(`{"id":"alert-five","system":"siem","severity":8,"title":"odd login","secrets":["prod/orders-db"]}`)
-	stamp := fmt.Append(nil, p.Stack.Clock.Now().Unix())
-	headers := map[string]string{"X-Mayfly-Timestamp": string(stamp), "X-Mayfly-Signature": "v1=" + hex.EncodeToString(sign(h.key("siem"), stamp, []byte("."), body))}
-	statuses := make(chan int, 5)
-	for range cap(statuses) {
-		go func() { status, _ := h.post("siem", body, headers); statuses <- status }()
-	}
-	accepted := 0
-	for range cap(statuses) {
-		switch status := <-statuses; status {
-		case http.StatusAccepted:
-			accepted++
-		case http.StatusConflict:
-		default:
-			t.Errorf("answered %d", status)
-		}
-	}
-	if status, _ := h.post("siem", body, headers); status != http.StatusConflict {
-		t.Errorf("once more: %d", status)
-	}
-	settled(t, p)
-	after := runs(t, p, orders)
-	if accepted != 1 || len(after) != before+1 || after[0].Trigger != "incident" || after[0].Outcome != "rotated" {
-		t.Errorf("%d accepted, %d runs, the last %+v; want one incident that rotated", accepted, len(after)-before, after[0])
-	}
-}
-
 // A live token that GitHub found is matched by the fingerprint that its rotation left, and contains the secret; it is nowhere
 // afterwards. A token of nobody, and one that was revoked meanwhile, start nothing.
 func TestLeakedTokenContains(t *testing.T) {
@@ -281,17 +247,7 @@ func TestLeakedTokenContains(t *testing.T) {
 // leak sends GitHub's list with one token, found at a place.
 func (h hook) leak(signer *ecdsa.PrivateKey, token, url string) {
 	h.Helper()
-	body, err := json.Marshal([]map[string]string{{"token": token, "type": "password", "url": url, "source": "content"}})
-	if err != nil {
-		h.Fatal(err)
-	}
-	digest := sha256.Sum256(body)
-	signature, err := ecdsa.SignASN1(rand.Reader, signer, digest[:])
-	if err != nil {
-		h.Fatal(err)
-	}
-	headers := map[string]string{"Github-Public-Key-Identifier": "test", "Github-Public-Key-Signature": base64.StdEncoding.EncodeToString(signature)}
-	if status, said := h.post("github-secret-scanning", body, headers); status != http.StatusAccepted || !strings.Contains(said, "sent") {
+	if status, said := h.post(h.scan(signer, token, url)); status != http.StatusAccepted || !strings.Contains(said, "sent") {
 		h.Fatalf("%d %s", status, said)
 	}
 }
