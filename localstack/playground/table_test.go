@@ -54,6 +54,11 @@ func sampled() []way {
 				return "mayfly", []byte(`{"id":"b1","source":"mayfly.manual","detail-type":"Request","detail":{"secret":"prod/orders-db",` +
 					`"trigger":{"type":"manual","id":"ticket-7","source":"portal","actor":"dana","reason":"a laptop was lost"}}}`)
 			}},
+		{name: "what an inspection found", kind: trigger.Kind{Source: trigger.InspectionSource, DetailType: trigger.TypeSecretDrift},
+			event: func(t *testing.T, p *playground.Playground) (string, []byte) {
+				_, text := file("inspection-drift.json")(t, p)
+				return "mayfly", text
+			}},
 		{name: "rights of a role", kind: cloudTrail, event: file("cloudtrail-iam-attachrolepolicy.json")},
 		{name: "a grant on a KMS key", kind: cloudTrail, event: onKey("cloudtrail-kms-creategrant.json"), secret: ledger},
 		{name: "a resource policy, told five times", kind: cloudTrail, event: file("cloudtrail-secretsmanager-putresourcepolicy.json")},

@@ -19,7 +19,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
+	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/inspection"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
 )
@@ -43,7 +46,7 @@ type way struct {
 // says why it was; and the same event five times at once is one run.
 func TestEverySource(t *testing.T) {
 	t.Parallel()
-	p := start(t, playground.Options{Policy: brisk})
+	p := start(t, playground.Options{Policy: brisk, Uninspected: true}) // what the ways leave behind is not to be put back meanwhile
 	hasten(p)
 	furnish(t, p)
 	table := slices.Concat(sampled(), posted(), called())
@@ -54,6 +57,36 @@ func TestEverySource(t *testing.T) {
 	t.Run("samples that mean nothing", func(t *testing.T) { samplesThatMeanNothing(t, p) })
 	t.Run("as large as EventBridge takes", func(t *testing.T) { largeFinding(t, p) })
 	t.Run("Mayfly's own calls", func(t *testing.T) { ownCalls(t, p) })
+	clean(t, p)
+}
+
+// A policy that loosens the contract is refused where it would be used, on record, and put back with the next inspection.
+func TestLoosenedPolicy(t *testing.T) {
+	t.Parallel()
+	p := start(t, playground.Options{Policy: brisk})
+	hasten(p)
+	(&failing{Playground: p}).rotate(t, "onboard")
+	p.Stack.Clock.Advance(11 * time.Minute)
+	settled(t, p)
+	before := len(runs(t, p, orders))
+	tag(t, p, orders, "ttl", "48h")
+	settled(t, p)
+	if !slices.ContainsFunc(records(t, p), func(r audit.Record) bool {
+		return r.Secret == orders && r.Event == "refused" && r.ReasonCode == string(fault.PolicyInvalid) && r.TriggerType == string(trigger.PolicyChange) && strings.Contains(r.Reason, "ttl")
+	}) {
+		t.Errorf("it was not refused on record: %s", told(t, p))
+	}
+	inspect(t, p, false)
+	c, _ := p.Bundle.Find(orders)
+	if got := tagsOf(t, p, orders)["mayfly:ttl"]; got != c.TTL.String() {
+		t.Errorf("the ttl is %s, the contract's %s", got, c.TTL)
+	}
+	if on := found(t, p, orders); len(on) != 1 || on[0].ReasonCode != string(inspection.TagDrift) || !strings.Contains(on[0].Reason, "mayfly:ttl") {
+		t.Errorf("that it was put back is on record as %+v", on)
+	}
+	if made := len(runs(t, p, orders)) - before; made != 0 {
+		t.Errorf("it made %d runs", made)
+	}
 	clean(t, p)
 }
 
