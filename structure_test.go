@@ -109,7 +109,7 @@ func TestFunctionsImportWhatTheyNeed(t *testing.T) {
 	)
 	needs := map[string][]string{
 		postgres: {"contain-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back", "probe-targets"},
-		dynamodb: {"resolve-trigger", "admit-rotation", "finish-secret", "close-run", "apply-contracts",
+		dynamodb: {"resolve-trigger", "trace-lineage", "admit-rotation", "finish-secret", "close-run", "apply-contracts",
 			"list-secrets", "inspect-secrets", "probe-targets"},
 		kms:    {"test-secret", "receive-webhook", "apply-contracts"}, // fingerprints; grants
 		config: {},

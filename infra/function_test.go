@@ -35,7 +35,7 @@ func TestEveryFunctionIsGoOnArmAndLogsToTheAuditTrail(t *testing.T) {
 			}
 		}
 		most := [2]float64{256, 60}
-		if name == "mayfly-resolve-trigger" {
+		if name == "mayfly-resolve-trigger" || name == "mayfly-trace-lineage" {
 			most = [2]float64{1024, 120} // fifty thousand secrets at once
 		}
 		if memory := p["MemorySize"].(float64); memory < 128 || memory > most[0] {
@@ -61,6 +61,7 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 	readers := "MAYFLY_READER_ROLES=" + strings.Join(reading, ",")
 	more := map[string][]string{
 		"resolve-trigger":  {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
+		"trace-lineage":    {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
 		"admit-rotation":   {table, history, "MAYFLY_GUARDRAILS_FILE=guardrails.cedar"},
 		"finish-secret":    {table},
 		"close-run":        {table, history},

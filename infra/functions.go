@@ -12,7 +12,7 @@ import (
 // Functions are all functions of Mayfly, each named like the state that calls it.
 type Functions struct {
 	constructs.Construct
-	ResolveTrigger, AdmitRotation, ContainSecret, CreateSecret, SetSecret, TestSecret, FinishSecret, PropagateSecret,
+	ResolveTrigger, TraceLineage, AdmitRotation, ContainSecret, CreateSecret, SetSecret, TestSecret, FinishSecret, PropagateSecret,
 	ConfirmAdoption, RevokeSecret, RollBack, CloseRun, ApplyContracts,
 	ListSecrets, InspectSecrets, ProbeTargets *Function
 	all []*Function
@@ -37,6 +37,7 @@ func NewFunctions(scope constructs.Construct, id, folder string, log awslogs.Log
 		props  FunctionProps
 	}{
 		{&fs.ResolveTrigger, FunctionProps{"ResolveTrigger", "Any event in, the secrets that it affects out", large, gathering}},
+		{&fs.TraceLineage, FunctionProps{"TraceLineage", "Who else holds a value of what was contained", large, gathering}},
 		{&fs.AdmitRotation, FunctionProps{"AdmitRotation", "Decides whether a secret is rotated now, and takes its lease", small, long}},
 		{&fs.ContainSecret, FunctionProps{"ContainSecret", "Incident: the old credential stops working now", medium, long}},
 		{&fs.CreateSecret, FunctionProps{"CreateSecret", "Stores a new value as AWSPENDING", medium, short}},
@@ -69,6 +70,7 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 		audit.GrantAppend(f)
 	}
 	registry.GrantFind(fs.ResolveTrigger)
+	registry.GrantTrace(fs.TraceLineage)
 	registry.GrantLease(fs.AdmitRotation)
 	registry.GrantLease(fs.FinishSecret)
 	registry.GrantLease(fs.CloseRun)

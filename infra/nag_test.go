@@ -21,7 +21,7 @@ var accepted = []struct{ rule, path, why string }{
 			"are S3 data events in the account's CloudTrail, whose digest chain is the anchor of this one."},
 	{"AwsSolutions-S1", `Dispatch/Bucket/Resource`,
 		"Its lists are scratch of a week's life; access logs would outlive them, in a bucket that nobody else needs."},
-	{"AwsSolutions-IAM5[Resource::<DispatchBucket.Arn>/dispatch/*]", `(Functions/(ResolveTrigger|ListSecrets)/Role|Machines/(Respond|Inspect)Role)/DefaultPolicy/Resource`,
+	{"AwsSolutions-IAM5[Resource::<DispatchBucket.Arn>/dispatch/*]", `(Functions/(ResolveTrigger|TraceLineage|ListSecrets)/Role|Machines/(Respond|Inspect)Role)/DefaultPolicy/Resource`,
 		"Lists lie below dispatch/, each under the name of an execution."},
 	{"AwsSolutions-IAM5[Resource::<DispatchBucket.Arn>/deliveries/*]", `Webhook/ReceiveWebhook/Role/DefaultPolicy/Resource`,
 		"Deliveries lie below deliveries/, each under the hash of its id."},

@@ -46,6 +46,10 @@ var permissions = map[string][]string{
 		"dynamodb:Query on " + due + " " + lookup,
 		"s3:GetObject s3:PutObject on " + fleets + "/dispatch/*",
 	},
+	"trace-lineage": {
+		"dynamodb:Query on " + contracts + " " + lookup,
+		"s3:GetObject s3:PutObject on " + fleets + "/dispatch/*",
+	},
 	"admit-rotation": {
 		"dynamodb:UpdateItem on " + contracts,
 		"dynamodb:UpdateItem on " + runs,
@@ -245,7 +249,7 @@ func TestMachinesMayDoExactlyThis(t *testing.T) {
 		"mayfly-rotate": {"lambda:InvokeFunction on " + strings.Join(steps, " "), logs},
 		"mayfly-respond": {
 			"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
-			"lambda:InvokeFunction on lambda:function:mayfly-resolve-trigger", logs,
+			"lambda:InvokeFunction on lambda:function:mayfly-resolve-trigger lambda:function:mayfly-trace-lineage", logs,
 			"s3:AbortMultipartUpload s3:GetObject s3:ListMultipartUploadParts s3:PutObject on " + fleets + "/results/*",
 			"s3:GetObject on " + fleets + "/dispatch/*",
 			"states:DescribeExecution states:StopExecution on states:execution:mayfly-respond/StartFleet:*",

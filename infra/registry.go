@@ -71,6 +71,12 @@ func (r Registry) GrantFind(f *Function) {
 	f.Allow("ReadContracts", []string{"dynamodb:BatchGetItem"}, r.Contracts.TableArn())
 }
 
+// GrantTrace lets a function find who holds a value, by fingerprints.
+func (r Registry) GrantTrace(f *Function) {
+	f.Set(env.ContractsTable, r.Contracts.TableName())
+	f.Allow("TraceLineage", []string{"dynamodb:Query"}, r.Contracts.TableArn(), index(r.Contracts, "lookup"))
+}
+
 // GrantLease lets a function take, renew or give up the lease on a secret.
 func (r Registry) GrantLease(f *Function) {
 	f.Set(env.ContractsTable, r.Contracts.TableName())

@@ -28,6 +28,7 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	}
 	dispatch.GrantFleet(machines.Respond)
 	dispatch.GrantKeep(functions.ResolveTrigger)
+	dispatch.GrantKeep(functions.TraceLineage)
 	NewFingerprints(stack, "Fingerprints").GrantMake(functions.TestSecret, webhook.Function)
 	functions.Permit(registry, authority, audit, machines)
 	functions.PermitKeys(NewKeys(stack, s.Environments, s.Keyed))

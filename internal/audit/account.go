@@ -19,7 +19,7 @@ const (
 // Response names the chain of one execution of mayfly-respond, NoSecret/<32 hex digits of its ARN's SHA-256>, and its
 // beginning, behind which the first record goes. What happens in the world comes in bursts, and the record that says what is
 // done about it stands between a leaked credential and its end. So it waits for no other event's record, and nobody has to
-// look for the end of its chain: all who may write to it are attempts of one state, and for all of them the execution began
+// look for the end of its chain: all who may write to it are attempts of its states, and for all of them the execution began
 // at the same time, which fixes the first partition. ADR 10.
 func Response(execution string, began time.Time) (chain string, beginning Head) {
 	sum := sha256.Sum256([]byte(execution))

@@ -39,6 +39,7 @@ const PerEvaluation = 10_000
 // Start is a rotation to be started, with what its place in the queue follows from.
 type Start struct {
 	Secret, Because string
+	Compromised     string // why its value itself is known to be in wrong hands; "" if it is not
 	Environment     string
 	Mode            trigger.Mode
 	Severity        float64 // of the incident, 0 for anything else
@@ -88,7 +89,7 @@ func Pace(starts []Start, t trigger.Trigger, from time.Time) []Started {
 				continue
 			}
 			at := from.Add(time.Duration(len(list)/StartsPerSecond) * time.Second)
-			list = append(list, Started{Secret: s.Secret, Name: trigger.ExecutionName(s.Secret, t), Because: s.Because, NotBefore: at})
+			list = append(list, Started{Secret: s.Secret, Name: trigger.ExecutionName(s.Secret, t), Because: s.Because, NotBefore: at, Compromised: s.Compromised})
 		}
 	}
 	return list

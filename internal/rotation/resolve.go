@@ -3,12 +3,10 @@ package rotation
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
@@ -41,6 +39,7 @@ type Response struct {
 	Count    int             `json:"count"`
 	Secrets  []Started       `json:"secrets"`            // at most Inline; none when they are a fleet
 	Dispatch *Dispatch       `json:"dispatch,omitempty"` // of a fleet
+	Trace    bool            `json:"trace"`              // a containment: TraceLineage looks who else holds the values
 }
 
 // Started is one execution to start. The name follows from secret and trigger, so that a repeated event joins the execution
@@ -50,6 +49,8 @@ type Started struct {
 	Name      string    `json:"name"`
 	Because   string    `json:"because"`
 	NotBefore time.Time `json:"not_before,omitzero"` // of a fleet's
+	// Compromised says why the value itself is known to be in wrong hands, which counts whatever rotate_on says; "" if it is not.
+	Compromised string `json:"compromised"`
 }
 
 // Events of this step.
@@ -79,12 +80,30 @@ func (s *ResolveTrigger) Handle(ctx context.Context, e Event) (Response, error) 
 		later = len(starts) - PerEvaluation
 		starts = starts[:PerEvaluation]
 	}
-	response := Response{Trigger: resolution.Trigger, Mode: resolution.Mode, Secrets: []Started{}}
-	list := Pace(starts, resolution.Trigger, e.Context.Now())
+	response := Response{Trigger: resolution.Trigger, Mode: resolution.Mode}
+	list, err := respond(ctx, s.Lists, &response, e.Context.Execution.Name, "secrets.json", Pace(starts, resolution.Trigger, e.Context.Now()))
+	if err != nil {
+		return Response{}, err
+	}
+	response.Trace = response.Mode == trigger.Contain && response.Count > 0
+	event, code := EventResolved, "Affected"
+	switch {
+	case resolution.Trigger.Type == trigger.Schedule:
+		event = EventEvaluated
+	case len(list) == 0:
+		event, code = EventIgnored, "NothingAffected"
+	}
+	return response, s.note(ctx, e.Context, event, resolution.Trigger, "", code, summary(resolution, list, spared, later))
+}
+
+// respond puts what is to be started into a response: a few as they are, a fleet as a list in the bucket, which is what
+// counts if an earlier attempt wrote it.
+func respond(ctx context.Context, lists *Lists, response *Response, execution, file string, list []Started) ([]Started, error) {
+	response.Secrets = []Started{}
 	if len(list) > Inline {
-		kept, at, err := s.Lists.Keep(ctx, e.Context.Execution.Name, list)
+		kept, at, err := Keep(ctx, lists, execution, file, list)
 		if err != nil {
-			return Response{}, err
+			return nil, err
 		}
 		list, response.Dispatch = kept, &at
 	} else {
@@ -94,14 +113,7 @@ func (s *ResolveTrigger) Handle(ctx context.Context, e Event) (Response, error) 
 		}
 	}
 	response.Count = len(list)
-	event, code := EventResolved, "Affected"
-	switch {
-	case resolution.Trigger.Type == trigger.Schedule:
-		event = EventEvaluated
-	case len(list) == 0:
-		event, code = EventIgnored, "NothingAffected"
-	}
-	return response, s.note(ctx, e.Context, event, resolution.Trigger, "", code, summary(resolution, list, spared, later))
+	return list, nil
 }
 
 // Bounds of gathering: how many lookups are under way at once, and how many contracts are in memory at once.
@@ -134,7 +146,7 @@ func (s *ResolveTrigger) affected(ctx context.Context, r trigger.Resolution, now
 		yes, no := trigger.Affected(r, candidates)
 		for _, m := range yes {
 			c := byID[m.Secret]
-			starts = append(starts, Start{Secret: m.Secret, Because: m.Because, Environment: c.Environment,
+			starts = append(starts, Start{Secret: m.Secret, Because: m.Because, Compromised: m.Exposed, Environment: c.Environment,
 				Mode: r.Mode, Severity: r.Trigger.Severity, BlastRadius: c.BlastRadius})
 		}
 		spared = append(spared, no...)
@@ -158,24 +170,14 @@ func (s *ResolveTrigger) contracts(ctx context.Context, r trigger.Resolution, se
 
 // found asks the registry where each key leads, side by side, and gives for each secret the keys that led to it.
 func (s *ResolveTrigger) found(ctx context.Context, keys []string, now time.Time) (map[string][]string, error) {
-	lists, errs := make([][]string, len(keys)), make([]error, len(keys))
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, lookups)
-	for i, key := range keys {
-		turns <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			lists[i], errs[i] = s.secrets(ctx, key, now)
-		})
-	}
-	wg.Wait()
+	lists, err := side(ctx, keys, func(ctx context.Context, key string) ([]string, error) { return s.secrets(ctx, key, now) })
 	via := map[string][]string{}
 	for i, key := range keys {
 		for _, secret := range lists[i] {
 			via[secret] = append(via[secret], key)
 		}
 	}
-	return via, errors.Join(errs...)
+	return via, err
 }
 
 func (s *ResolveTrigger) secrets(ctx context.Context, key string, now time.Time) ([]string, error) {
@@ -211,16 +213,22 @@ func summary(r trigger.Resolution, affected []Started, spared []trigger.Match, l
 // note appends to the chain of the execution; evaluations, which come one after the other, have one chain together, so that a
 // missing one is seen.
 func (s *ResolveTrigger) note(ctx context.Context, c Context, event string, t trigger.Trigger, outcome, code, reason string) error {
-	chain, head := audit.NoSecret, audit.Head{}
-	if event != EventEvaluated {
-		chain, head = audit.Response(c.Execution.ID, c.Execution.StartTime)
+	rec := responseRecord(c, event, t)
+	_, head := audit.Response(c.Execution.ID, c.Execution.StartTime)
+	if event == EventEvaluated {
+		rec.Secret, head = audit.NoSecret, audit.Head{}
 	}
-	rec := audit.Record{
-		ID: recordID(c, event), Time: audit.Stamp(c.Now()), Environment: audit.NoEnvironment, Secret: chain,
-		Event: event, Step: c.State.Name, Outcome: outcome, ReasonCode: code, Reason: reason,
-		TriggerType: string(t.Type), TriggerID: t.ID, TriggerSource: t.Source, Actor: t.Actor,
-		ExecutionARN: c.Execution.ID, Attempt: c.State.RetryCount + 1,
-	}
+	rec.Outcome, rec.ReasonCode, rec.Reason = outcome, code, reason
 	_, err := s.Log.Append(ctx, head, rec)
 	return err
+}
+
+// responseRecord starts a record in the chain of an execution of mayfly-respond.
+func responseRecord(c Context, event string, t trigger.Trigger) audit.Record {
+	chain, _ := audit.Response(c.Execution.ID, c.Execution.StartTime)
+	return audit.Record{
+		ID: recordID(c, event), Time: audit.Stamp(c.Now()), Environment: audit.NoEnvironment, Secret: chain,
+		Event: event, Step: c.State.Name, TriggerType: string(t.Type), TriggerID: t.ID, TriggerSource: t.Source, Actor: t.Actor,
+		ExecutionARN: c.Execution.ID, Attempt: c.State.RetryCount + 1,
+	}
 }

@@ -20,6 +20,8 @@ type Candidate struct {
 type Match struct {
 	Secret  string `json:"secret"`
 	Because string `json:"because"`
+	// Exposed says that the value itself was found in wrong hands, which counts whatever rotate_on says; "" if it was not.
+	Exposed string `json:"exposed,omitempty"`
 }
 
 // Affected parts the candidates into secrets that the trigger affects and secrets that it spares, because their contract's
@@ -41,13 +43,16 @@ func Affected(r Resolution, candidates []Candidate) (affected, spared []Match) {
 			continue
 		}
 		m.reasons = append(m.reasons, because(c.Via))
+		if strings.HasPrefix(c.Via, KeyFingerprint) {
+			m.exposed = "its value was found in the open"
+		}
 	}
 	for id, m := range matches {
 		why, ok := r.concerns(m)
 		if ok {
-			affected = append(affected, Match{id, why})
+			affected = append(affected, Match{id, why, m.exposed})
 		} else {
-			spared = append(spared, Match{id, why})
+			spared = append(spared, Match{Secret: id, Because: why})
 		}
 	}
 	bySecret := func(x, y Match) int { return strings.Compare(x.Secret, y.Secret) }
@@ -60,6 +65,7 @@ func Affected(r Resolution, candidates []Candidate) (affected, spared []Match) {
 type match struct {
 	contract         contract.Contract
 	reasons, against []string
+	exposed          string
 }
 
 // elsewhere says that a deployment was to another environment than the contract's; "" if it was not. Where a service
@@ -73,7 +79,7 @@ func (r Resolution) elsewhere(c Candidate) string {
 
 // concerns decides on one contract that the event's keys led to, and says why.
 func (r Resolution) concerns(m *match) (why string, ok bool) {
-	if !m.contract.Allows(string(r.Trigger.Type)) {
+	if !m.contract.Allows(string(r.Trigger.Type)) && m.exposed == "" {
 		return "rotate_on does not list " + string(r.Trigger.Type), false
 	}
 	if len(m.reasons) == 0 {

@@ -201,7 +201,7 @@ func TestAffected(t *testing.T) {
 	if diff := cmp.Diff(want, affected); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]trigger.Match{{"prod/b", "rotate_on does not list deployment"}}, spared); diff != "" {
+	if diff := cmp.Diff([]trigger.Match{{Secret: "prod/b", Because: "rotate_on does not list deployment"}}, spared); diff != "" {
 		t.Error(diff)
 	}
 	r.Trigger.Type, r.Keys = trigger.Schedule, []string{trigger.KeyDue}

@@ -309,8 +309,10 @@ func (f *fleet) listed(x *sfn.DescribeExecutionOutput, n int) {
 	f.Helper()
 	f.succeeded(x)
 	var out struct {
-		ResultWriterDetails struct{ Bucket, Key string }
-		Items               struct{ Total, Succeeded int }
+		Fleet struct {
+			ResultWriterDetails struct{ Bucket, Key string }
+		}
+		Items struct{ Total, Succeeded int }
 	}
 	if err := json.Unmarshal([]byte(aws.ToString(x.Output)), &out); err != nil {
 		f.Fatal(err)
@@ -340,7 +342,7 @@ func (f *fleet) listed(x *sfn.DescribeExecutionOutput, n int) {
 	var manifest struct {
 		ResultFiles struct{ SUCCEEDED, FAILED, PENDING []struct{ Key string } }
 	}
-	read(out.ResultWriterDetails.Key, &manifest)
+	read(out.Fleet.ResultWriterDetails.Key, &manifest)
 	var results []struct{ Status string }
 	if len(manifest.ResultFiles.SUCCEEDED) != 1 || len(manifest.ResultFiles.FAILED) != 0 {
 		f.Fatalf("the manifest is %+v", manifest)

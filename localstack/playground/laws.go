@@ -3,6 +3,9 @@ package playground
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,7 +158,7 @@ func (p *Playground) Wait(ctx context.Context, execution string) (*sfn.DescribeE
 
 // Leaks looks for every value ever generated, and every password that was there before, in each place where none may be:
 // execution histories, logs, tables, the audit bucket, the database server's log, the environments of function processes.
-// It returns where it found one, never what.
+// A hash that anybody can make of a value is as bad, for whoever guesses can try. It returns where it found one, never what.
 func (p *Playground) Leaks(ctx context.Context) ([]string, error) {
 	needles := slices.Clone(p.given)
 	for _, v := range p.Stack.Secrets.Values() {
@@ -168,6 +171,10 @@ func (p *Playground) Leaks(ctx context.Context) ([]string, error) {
 	needles = slices.DeleteFunc(needles, func(s string) bool { return len(s) < 8 })
 	if len(needles) == 0 {
 		return nil, errors.New("no value was ever generated: there is nothing to look for")
+	}
+	for _, n := range slices.Clone(needles) {
+		sum := sha256.Sum256([]byte(n))
+		needles = append(needles, hex.EncodeToString(sum[:]), base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	var found []string
 	err := p.places(ctx, func(place, text string) {
