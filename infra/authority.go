@@ -3,6 +3,7 @@ package infra
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 )
 
 // Authority is AWS Secrets Manager as Mayfly may touch it: the secrets of the environments that have contracts. The
@@ -28,6 +29,23 @@ func NewAuthority(scope constructs.Construct, environments []string) Authority {
 func (a Authority) GrantRead(functions ...*Function) {
 	for _, f := range functions {
 		f.Allow("ReadValue", []string{"secretsmanager:GetSecretValue"}, a.secrets...)
+	}
+}
+
+// ForbidReading keeps functions from values whatever else lets them: a resource policy that they could put themselves, or a
+// policy that somebody attaches to their roles one day.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
+func (a Authority) ForbidReading(functions ...*Function) {
+	for _, f := range functions {
+		f.Deny("NeverReadValues", []string{"secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"}, jsii.String("*"))
+	}
+}
+
+// ForbidDeciding keeps functions that read values from saying which version is current, and who else may read.
+func (a Authority) ForbidDeciding(functions ...*Function) {
+	for _, f := range functions {
+		f.Deny("NeverDecide", []string{"secretsmanager:UpdateSecretVersionStage", "secretsmanager:PutResourcePolicy",
+			"secretsmanager:DeleteResourcePolicy"}, jsii.String("*"))
 	}
 }
 

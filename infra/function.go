@@ -77,6 +77,16 @@ func (f *Function) Allow(sid string, actions []string, resources ...*string) {
 	}))
 }
 
+// Deny adds one statement that nothing else can outweigh. Sid says what never happens.
+func (f *Function) Deny(sid string, actions []string, resources ...*string) {
+	f.role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:       &sid,
+		Effect:    awsiam.Effect_DENY,
+		Actions:   jsii.Strings(actions...),
+		Resources: &resources,
+	}))
+}
+
 // Set gives the function an environment variable, named in package env. It never holds a secret value.
 func (f *Function) Set(name string, value *string) { f.Function.AddEnvironment(&name, value, nil) }
 

@@ -1,6 +1,8 @@
 package infra
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -93,6 +95,14 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	authority.GrantRestore(fs.InspectSecrets)
 
 	machines.GrantDescribeRuns(fs.AdmitRotation)
+
+	authority.ForbidDeciding(fs.Readers()...)
+	authority.ForbidReading(fs.but(fs.Readers())...)
+}
+
+// but are all functions except some.
+func (fs *Functions) but(some []*Function) []*Function {
+	return slices.DeleteFunc(slices.Clone(fs.all), func(f *Function) bool { return slices.Contains(some, f) })
 }
 
 // PermitKeys is what functions may do with the keys that contracts name.

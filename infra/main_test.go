@@ -250,7 +250,12 @@ func (t template) statements(document any) []string {
 		if m["Principal"] != nil {
 			words = append(words, "to", t.text(m["Principal"]))
 		}
-		words = append(words, list(m["Action"]), "on", list(m["Resource"]))
+		words = append(words, list(m["Action"]), "on")
+		if m["NotResource"] != nil {
+			words = append(words, "all but", list(m["NotResource"]))
+		} else {
+			words = append(words, list(m["Resource"]))
+		}
 		if m["Condition"] != nil {
 			words = append(words, "if", t.text(m["Condition"]))
 		}

@@ -76,6 +76,20 @@ func (w Webhook) grantKeys(environment string) {
 	}
 	w.Function.Set(env.Environment, &environment)
 	w.Function.Allow("ReadSigningKeys", []string{"secretsmanager:GetSecretValue"}, keys...)
+	w.forbid(keys)
+}
+
+// forbid keeps the one function that strangers can call from everything that the attacker of one would want, whatever else
+// lets it: other values, secrets as such, the registry, runs, other functions, other roles.
+func (w Webhook) forbid(keys []*string) {
+	w.Function.role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String("NeverReadOthers"), Effect: awsiam.Effect_DENY,
+		Actions: jsii.Strings("secretsmanager:GetSecretValue"), NotResources: &keys,
+	}))
+	w.Function.Deny("NeverReachFurther", []string{"secretsmanager:BatchGetSecretValue", "secretsmanager:Cancel*", "secretsmanager:Create*",
+		"secretsmanager:Delete*", "secretsmanager:Put*", "secretsmanager:Remove*", "secretsmanager:Replicate*", "secretsmanager:Restore*",
+		"secretsmanager:Rotate*", "secretsmanager:Stop*", "secretsmanager:Tag*", "secretsmanager:Untag*", "secretsmanager:Update*",
+		"dynamodb:*", "iam:*", "lambda:*", "states:*", "sts:AssumeRole*"}, jsii.String("*"))
 }
 
 // GrantSpeak lets functions speak on the bus, as this source only.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -108,6 +109,43 @@ func TestEachRouteReadsItsKey(t *testing.T) {
 	} {
 		if status, said := h.post(route, []byte("{}"), headers); status != http.StatusUnauthorized {
 			t.Errorf("%s: %d %s, want 401", route, status, said)
+		}
+	}
+}
+
+// What a function must never do, it may not even where a resource policy says otherwise: one that it put itself, say.
+func TestDenialsOutweigh(t *testing.T) {
+	t.Parallel()
+	p := start(t, playground.Options{})
+	const secret = "prod/payment-api-key"
+	all := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"secretsmanager:*","Resource":"*"},` +
+		`{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::000000000000:role/mayfly-apply-contracts","arn:aws:iam::000000000000:role/mayfly-create-secret",` +
+		`"arn:aws:iam::000000000000:role/mayfly-receive-webhook"]},"Action":"secretsmanager:*","Resource":"*"}]}`
+	must(t)(p.Secrets().PutResourcePolicy(t.Context(), &secretsmanager.PutResourcePolicyInput{SecretId: aws.String(secret), ResourcePolicy: &all}))
+	as := func(function string) *secretsmanager.Client {
+		return secretsmanager.NewFromConfig(p.Stack.As(stack.Identity{Role: "mayfly-" + function,
+			ARN: "arn:aws:sts::000000000000:assumed-role/mayfly-" + function + "/test"}))
+	}
+	read := func(function string) error {
+		_, err := as(function).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(secret)})
+		return err
+	}
+	put := func(function string) error {
+		_, err := as(function).PutResourcePolicy(t.Context(), &secretsmanager.PutResourcePolicyInput{SecretId: aws.String(secret), ResourcePolicy: &all})
+		return err
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"who creates secrets reads":               {read("apply-contracts"), "with an explicit deny in an identity-based policy"},
+		"who reads says who may":                  {put("create-secret"), "with an explicit deny in an identity-based policy"},
+		"the receiver reads what is not its key":  {read("receive-webhook"), "with an explicit deny in an identity-based policy"},
+		"the receiver says who may read":          {put("receive-webhook"), "with an explicit deny in an identity-based policy"},
+		"who reads reads (the policy does allow)": {read("create-secret"), ""},
+	} {
+		if (c.err == nil) != (c.want == "") || c.err != nil && !strings.Contains(c.err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, c.err, c.want)
 		}
 	}
 }
