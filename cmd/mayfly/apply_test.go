@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -50,7 +51,7 @@ func TestPlanNamesWhatChanges(t *testing.T) {
 	b := account(t)
 	b.contracts()
 	b.mayfly(0, "apply", b.dir)
-	b.write("token.yaml", contractText("token", "12h"))
+	b.write("token.yaml", strings.Replace(contractText("token", "12h"), "max_overlap: 0s", "max_overlap: 1h", 1))
 	b.write("services/billing.yaml", billing+"    deployments: {codedeploy: [billing]}\n")
 	b.must(os.Remove(filepath.Join(b.dir, "signing-key.yaml")))
 	got := map[string]planned{}
@@ -61,7 +62,7 @@ func TestPlanNamesWhatChanges(t *testing.T) {
 	if token.Action != planChange || token.CreatesSecret || len(token.Tags) != 0 {
 		t.Errorf("token: %+v", token)
 	}
-	if diff := cmp.Diff([]fieldChange{{"ttl", "86400", "43200"}}, token.Fields); diff != "" {
+	if diff := cmp.Diff([]fieldChange{{"policy.max_overlap", "0s", "1h"}, {"ttl", "86400", "43200"}}, token.Fields); diff != "" {
 		t.Errorf("fields (- want, + got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"codedeploy:billing"}, token.KeysAdded); diff != "" {

@@ -69,7 +69,7 @@ func (c history) run(ctx context.Context, out output) error {
 
 func (c history) write(w io.Writer, runs []pastRun) {
 	if len(runs) == 0 {
-		fmt.Fprintf(w, "%s has had no run yet; `mayfly rotate %s --reason TEXT` starts one.\n", c.Secret, c.Secret)
+		fmt.Fprintf(w, "%s has had no run yet; `mayfly audit query outcome %s` tells of a request that was refused.\n", c.Secret, c.Secret)
 		return
 	}
 	p := paints(w)

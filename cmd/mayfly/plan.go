@@ -48,7 +48,7 @@ type planned struct {
 	Tags          map[string]string `json:"tags"` // that would be written to the secret: initial policy, owner, environment
 }
 
-// fieldChange is one member of a contract, as JSON; empty where it is absent.
+// fieldChange is one member of a contract, with those it lies in: "target.host". Text as it is, all else as JSON; empty where it is absent.
 type fieldChange struct {
 	Name string `json:"name"`
 	From string `json:"from"`
@@ -109,6 +109,15 @@ func writePlan(out output, all []planned) {
 		counts[planCreate], counts[planChange], counts[planWithdraw], counts[planNone])
 }
 
+// clipped is text on one line, as much of it as a terminal has room for: a certificate is not to be read there.
+func clipped(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > 72 {
+		return string(runes[:71]) + "…"
+	}
+	return text
+}
+
 // lines says what changes, one thing a line.
 func (p planned) lines() []string {
 	var lines []string
@@ -116,7 +125,7 @@ func (p planned) lines() []string {
 		lines = append(lines, "the secret is created in Secrets Manager")
 	}
 	for _, f := range p.Fields {
-		lines = append(lines, fmt.Sprintf("%s: %s -> %s", f.Name, dash(f.From), dash(f.To)))
+		lines = append(lines, fmt.Sprintf("%s: %s -> %s", f.Name, dash(clipped(f.From)), dash(clipped(f.To))))
 	}
 	if p.Action == planChange { // the keys of a new contract follow from it and say nothing more
 		for _, k := range p.KeysAdded {

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -121,7 +122,7 @@ func without(list, other []string) []string {
 	return rest
 }
 
-// fields compares two contracts member by member.
+// fields compares two contracts member by member: "ttl", "target.host".
 func fields(before, after contract.Contract) ([]fieldChange, error) {
 	from, err := members(before)
 	if err != nil {
@@ -131,22 +132,47 @@ func fields(before, after contract.Contract) ([]fieldChange, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := maps.Clone(from)
-	maps.Copy(all, to)
 	changes := []fieldChange{}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if string(from[name]) != string(to[name]) {
-			changes = append(changes, fieldChange{name, strings.Trim(string(from[name]), `"`), strings.Trim(string(to[name]), `"`)})
-		}
-	}
+	compare("", from, to, &changes)
 	return changes, nil
 }
 
-func members(c contract.Contract) (map[string]json.RawMessage, error) {
+// compare notes what two objects differ in, down to the members that are no objects in both.
+func compare(prefix string, from, to map[string]any, changes *[]fieldChange) {
+	all := maps.Clone(from)
+	maps.Copy(all, to)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		x, nested := from[name].(map[string]any)
+		y, both := to[name].(map[string]any)
+		switch {
+		case nested && both:
+			compare(prefix+name+".", x, y, changes)
+		case !reflect.DeepEqual(from[name], to[name]):
+			*changes = append(*changes, fieldChange{prefix + name, shown(from[name]), shown(to[name])})
+		}
+	}
+}
+
+// shown writes a member as its contract would: text as it is, "" for none.
+func shown(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	default:
+		text, _ := json.Marshal(v) // it came out of JSON
+		return string(text)
+	}
+}
+
+func members(c contract.Contract) (map[string]any, error) {
 	data, err := json.Marshal(contract.WithDefaults(c))
 	if err != nil {
 		return nil, err
 	}
-	var m map[string]json.RawMessage
-	return m, json.Unmarshal(data, &m)
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var m map[string]any
+	return m, d.Decode(&m)
 }

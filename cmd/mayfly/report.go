@@ -34,8 +34,8 @@ type reporting struct {
 // Help is shown below the flags.
 func (reporting) Help() string {
 	return `One HTML file that needs nothing but itself: for auditors, to print, or to look at. Of every secret: what a leak
-would mean, who can read it, how old it is and when it ends, its last runs and what proves them, what it has to do
-with compliance. What is wrong comes first.
+would mean, who can read it, how old it is and when it ends, its last runs and what proves them, which controls its
+contract names. What is wrong comes first.
 
 Reads the registry, the secrets' metadata and every audit record, as mayfly audit verify does; never a value.
 Exits 1 if something is not as it should be: expired, overdue, failed, missing, or a record that was altered.

@@ -22,22 +22,22 @@ const (
 
 // commands is every command; each has its own file and a Run method that takes what it needs of output and context.
 type commands struct {
-	Lint        lint        `cmd:"" help:"Check contracts and services; say everything that is wrong, with its place."`
-	Compile     compile     `cmd:"" help:"Check contracts and write the one JSON file that functions read."`
-	Explain     explain     `cmd:"" help:"Say what an event would rotate, and why."`
-	BlastRadius blastRadius `cmd:"" help:"Say how far a leak of a secret reaches, and draw it."`
-	Plan        plan        `cmd:"" help:"Show what applying the contracts would do."`
-	Apply       apply       `cmd:"" help:"Bring the contracts into force, and withdraw those that are gone."`
-	Status      status      `cmd:"" help:"Show how the secrets under contract stand."`
-	History     history     `cmd:"" help:"Show the runs of a secret, newest first."`
-	Rotate      rotate      `cmd:"" help:"Rotate a secret now, or every secret of a service or environment."`
-	Audit       auditing    `cmd:"" help:"Verify and question the audit records."`
-	Report      reporting   `cmd:"" help:"Write a page for auditors: every secret, its readers, its life, its runs, the proof."`
-	Send        send        `cmd:"" help:"Put an event on the event bus."`
-	Redrive     redrive     `cmd:"" help:"Hand events that could not be delivered to mayfly-respond."`
-	Up          up          `cmd:"" help:"Run the local stack, PostgreSQL and the deployed template in the foreground."`
-	Demo        demo        `cmd:"" help:"Show the main job, start to end, on this machine."`
-	Version     version     `cmd:"" help:"Say which version this is."`
+	Lint        lint        `cmd:"" group:"Contracts" help:"Check contracts and services; say everything that is wrong, with its place."`
+	BlastRadius blastRadius `cmd:"" group:"Contracts" help:"Say how far a leak of a secret reaches, and draw it."`
+	Plan        plan        `cmd:"" group:"Contracts" help:"Show what applying the contracts would do."`
+	Apply       apply       `cmd:"" group:"Contracts" help:"Bring the contracts into force, and withdraw those that are gone."`
+	Compile     compile     `cmd:"" group:"Contracts" help:"Write the files that functions read of contracts: make build does."`
+	Status      status      `cmd:"" group:"Secrets" help:"Show how the secrets under contract stand."`
+	History     history     `cmd:"" group:"Secrets" help:"Show the runs of a secret, newest first."`
+	Rotate      rotate      `cmd:"" group:"Secrets" help:"Rotate a secret now, or every secret of a service or environment."`
+	Report      reporting   `cmd:"" group:"Evidence" help:"Write one page for auditors: every secret, its readers, its life, its runs and their proof."`
+	Audit       auditing    `cmd:"" group:"Evidence" help:"Verify and question the audit records."`
+	Explain     explain     `cmd:"" group:"Events" help:"Say what an event would rotate, and why."`
+	Send        send        `cmd:"" group:"Events" help:"Put an event on the event bus."`
+	Redrive     redrive     `cmd:"" group:"Events" help:"Hand events that could not be delivered to mayfly-respond."`
+	Demo        demo        `cmd:"" group:"This machine" help:"Show the main job, start to end, on a local stack."`
+	Up          up          `cmd:"" group:"This machine" help:"Run the local stack, PostgreSQL and the deployed template in the foreground."`
+	Version     version     `cmd:"" group:"This machine" help:"Say which version this is."`
 }
 
 // output is where a command writes: results to Out, everything else to Err.
@@ -112,8 +112,11 @@ func exitCode(err error, stderr io.Writer) int {
 
 const about = `Secrets that expire by design.
 
-Every command takes --json. Exit codes: 0 ok, 1 findings, 2 usage, 3 could not run.
+Commands find the AWS account where the AWS CLI finds it. All that answer something take --json.
+Exit codes: 0 ok, 1 findings, 2 usage, 3 could not run.
 
 Examples:
-  mayfly lint contracts
-  mayfly explain events/codedeploy-success.json`
+  mayfly lint                                        # before a commit
+  mayfly status                                      # what is under contract, and how it stands
+  mayfly rotate prod/orders-db --reason "a drill" --wait
+  mayfly report                                      # one page for auditors`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -159,5 +160,6 @@ func (f *followed) end(outcome string, after time.Duration, say progress, failur
 	default:
 		f.ReasonCode, f.Reason = failure, cause
 	}
+	f.Reason = strings.TrimPrefix(f.Reason, f.ReasonCode+": ")
 	say(f.started, after, "")
 }

@@ -55,6 +55,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"plain":        spoken,
 	"framework":    framework,
 	"trigger":      func(kind, id string) string { return strings.TrimSuffix(spoken(kind)+" "+id, " ") },
+	"why":          why,
 	"summary":      summary,
 	"environments": environments,
 	"heads":        heads,
@@ -123,7 +124,7 @@ func heads(chains []audit.Chain) []head {
 			events.Records, events.To = events.Records+c.Records, max(events.To, c.To)
 			continue
 		}
-		all = append(all, head{c.Environment + ", " + c.Secret, c.To, c.Head, c.Records})
+		all = append(all, head{strings.Replace(c.Secret, "--", "/", 1), c.To, c.Head, c.Records})
 	}
 	if n > 0 {
 		events.Name = count(int64(n), "chain") + " of events"
@@ -247,6 +248,9 @@ func shortened(text string) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// why is a reason without the code that it may begin with.
+func why(code, reason string) string { return strings.TrimPrefix(reason, code+": ") }
 
 func listed(names []string) string {
 	switch n := len(names); n {

@@ -96,7 +96,7 @@ func TestPage(t *testing.T) {
 		"ISO 27001 A.9.2 a number of ISO 27001:2013", "A.8.2 Privileged access rights", "house R-7 as written; not known here",
 		"Blast radius of prod/db", "at commit 4f2d", "4 audit records, verified")
 	said(find(page, "article", "id", "staging--key"), "When was it last rotated? Never.", "No run has ended yet.")
-	said(find(page, "section", "id", "heads"), "prod, prod--db", "d0", "1 chain of events")
+	said(find(page, "section", "id", "heads"), "prod/db", "d0", "1 chain of events")
 	order := []string{}
 	for _, e := range page {
 		if e.name == "section" {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
@@ -78,7 +77,7 @@ func (x *Run) admitted(r audit.Record) {
 		return
 	}
 	x.Outcome, x.ReasonCode, x.Ended = r.Outcome, r.ReasonCode, r.Time
-	x.Why = strings.TrimPrefix(r.Reason, r.ReasonCode+": ")
+	x.Why = why(r.ReasonCode, r.Reason)
 }
 
 // told takes what a later record of the run says.
@@ -91,7 +90,7 @@ func (x *Run) told(r audit.Record) {
 	case rotation.EventClosed:
 		x.Outcome, x.ReasonCode, x.Ended, x.VersionTo = r.Outcome, r.ReasonCode, r.Time, r.VersionTo
 		if r.Outcome != audit.Rotated {
-			x.Why = strings.TrimPrefix(r.Reason, r.ReasonCode+": ")
+			x.Why = why(r.ReasonCode, r.Reason)
 		}
 		started, before := time.Parse(time.RFC3339, x.Started)
 		ended, after := time.Parse(time.RFC3339, r.Time)
