@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,7 @@ var ignoredOnRecord = []string{"guardduty-sample.json", "cloudtrail-secretsmanag
 func TestRulesAndSamples(t *testing.T) {
 	made := synthesize(t, map[string]any{"pagerDutyBus": "aws.partner/pagerduty.com/00000000/mayfly"})
 	patterns := made.patterns(t)
+	untried := maps.Clone(patterns)
 	files, err := filepath.Glob("../events/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -115,9 +117,16 @@ func TestRulesAndSamples(t *testing.T) {
 		}
 		wanted := r.Ignored == "" || slices.Contains(ignoredOnRecord, filepath.Base(file)) || envelope.Source == trigger.WebhookSource ||
 			strings.HasPrefix(envelope.Source, "aws.partner/") && !strings.Contains(r.Ignored, "is not incident.triggered")
-		if by := matching(t, patterns, event); wanted != (len(by) == 1) {
+		by := matching(t, patterns, event)
+		if wanted != (len(by) == 1) {
 			t.Errorf("%s, ignored because %q: %v answer it, want that %v", filepath.Base(file), r.Ignored, by, wanted)
 		}
+		for _, rule := range by {
+			delete(untried, rule)
+		}
+	}
+	for rule := range untried {
+		t.Errorf("no sample is answered by %s", rule)
 	}
 }
 

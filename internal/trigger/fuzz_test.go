@@ -77,35 +77,19 @@ func FuzzResolve(f *testing.F) {
 // FuzzDetail gives any detail to every source.
 func FuzzDetail(f *testing.F) {
 	seed(f)
-	kinds := [][2]string{
-		{"mayfly.manual", ""},
-		{"aws.codedeploy", "CodeDeploy Deployment State-change Notification"},
-		{"aws.codepipeline", "CodePipeline Pipeline Execution State Change"},
-		{"aws.ecs", "ECS Deployment State Change"},
-		{"aws.codecommit", "CodeCommit Repository State Change"},
-		{"aws.guardduty", "GuardDuty Finding"},
-		{"aws.securityhub", "Security Hub Findings - Imported"},
-		{"aws.health", "AWS Health Event"},
-		{"aws.access-analyzer", "Access Analyzer Finding"},
-		{"aws.access-analyzer", "Unused Access Finding for IAM entities"},
-		{"aws.partner/pagerduty.com/1/x", "incident.triggered"},
-		{"aws.secretsmanager", "Secret Label Updated"},
-		{"aws.secretsmanager", "AWS Service Event via CloudTrail"},
-		{"aws.secretsmanager", "AWS API Call via CloudTrail"},
-		{"aws.kms", "KMS CMK Rotation"},
-		{trigger.WebhookSource, trigger.TypeGitHubPush},
-		{trigger.WebhookSource, trigger.TypeGitHubDeployment},
-		{trigger.WebhookSource, trigger.TypeSecretScanning},
-		{trigger.WebhookSource, trigger.TypePagerDuty},
-		{trigger.WebhookSource, trigger.TypeSIEMAlert},
-		{trigger.WebhookSource, trigger.TypeProviderChange},
-	}
 	f.Fuzz(func(t *testing.T, detail []byte) {
 		if !json.Valid(detail) {
 			return
 		}
-		for _, k := range kinds {
-			r, err := trigger.Resolve([]byte(event(k[0], k[1], string(detail), "arn:aws:ecs:us-east-1:0:service/c/s")))
+		for _, k := range trigger.Read() {
+			source := k.Source
+			switch {
+			case source == "": // any that calls are reported of
+				source = "aws.secretsmanager"
+			case strings.HasSuffix(source, "/"):
+				source += "1/x"
+			}
+			r, err := trigger.Resolve([]byte(event(source, k.DetailType, string(detail), "arn:aws:ecs:us-east-1:0:service/c/s")))
 			sound(t, r, err)
 		}
 	})
