@@ -139,7 +139,8 @@ func countWay(ctx context.Context, p *playground.Playground, root string, serial
 	if err != nil {
 		return Way{}, err
 	}
-	calls = slices.DeleteFunc(calls, func(c stack.LedgerEntry) bool { return c.Function == "" })
+	// TraceLineage begins behind the starts, and nobody on this way waits for it.
+	calls = slices.DeleteFunc(calls, func(c stack.LedgerEntry) bool { return c.Function == "" || c.Function == "mayfly-trace-lineage" })
 	slices.SortStableFunc(calls, func(a, b stack.LedgerEntry) int { return a.At.Compare(b.At) })
 	w := Way{Depth: depth(calls), Functions: len(callers(calls))}
 	for _, call := range calls {

@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 )
 
 func (b *bench) value(secret string) string {
@@ -158,7 +160,12 @@ func TestStatusFindings(t *testing.T) {
 	b.must(err)
 	_, err = client.DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: aws.String("prod/signing-key")})
 	b.must(err)
+	reg := &dynamo.Registry{DB: dynamodb.NewFromConfig(b.Config), Contracts: "mayfly-contracts"}
+	for _, secret := range []string{"prod/token", "staging/token"} {
+		b.must(reg.SetFingerprint(t.Context(), secret, "v1", strings.Repeat("f", 64)))
+	}
 	text, _ := b.mayfly(1, "status")
+	b.contains(text, "prod/token: prod/token and staging/token hold one value across prod and staging: a leak in one environment is a leak in all")
 	b.contains(text, "prod/token: its value has expired", "prod/token: it is marked compromised", "prod/token: its last run ended failed_dirty",
 		"prod/signing-key: it is not in Secrets Manager, or is marked for deletion", "2020-01-01 00:00Z")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 	"github.com/mayfly-secrets/mayfly/internal/policy"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
@@ -29,7 +30,7 @@ type status struct {
 // Help is shown below the flags.
 func (status) Help() string {
 	return `Reads the registry and the secrets' metadata, never a value. Exits 1 if a secret is expired, missing or
-marked compromised, or if its last run failed.
+marked compromised, if its last run failed, or if another secret holds its value.
 
 Examples:
   mayfly status
@@ -80,6 +81,9 @@ func (c status) run(ctx context.Context, out output) error {
 	}
 	all, err := c.gather(ctx, reg, secretsmanager.NewFromConfig(conn.Config), secrets)
 	if err != nil {
+		return err
+	}
+	if err := shared(ctx, reg, all); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -135,6 +139,26 @@ func stand(ctx context.Context, reg *dynamo.Registry, sm authority.Describer, se
 	}
 	s.tagged(described.Tags, now)
 	return s, nil
+}
+
+// shared adds what the registry knows of values that are held more than once: an incident on one of them would contain all.
+func shared(ctx context.Context, reg *dynamo.Registry, all []standing) error {
+	secrets := make([]string, len(all))
+	for i, s := range all {
+		secrets[i] = s.Secret
+	}
+	prints, err := reg.Sharing(ctx, secrets)
+	if err != nil {
+		return err
+	}
+	for _, family := range blastradius.Trace(prints) {
+		for i := range all {
+			if slices.Contains(family.Secrets, all[i].Secret) {
+				all[i].Findings = append(all[i].Findings, family.Finding())
+			}
+		}
+	}
+	return nil
 }
 
 // tagged takes what the secret's tags say.

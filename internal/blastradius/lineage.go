@@ -4,33 +4,27 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-)
 
-// Print is the fingerprint of one version's value: a keyed hash, so that equal values have equal prints and nobody without
-// the key can try values against it. Give those of versions that somebody could still use.
-type Print struct {
-	Secret      string `json:"secret"`
-	Version     string `json:"version"`
-	Fingerprint string `json:"fingerprint"`
-}
+	"github.com/mayfly-secrets/mayfly/internal/registry"
+)
 
 // Family is versions that hold one value.
 type Family struct {
-	Versions     []Print  `json:"versions"`     // by secret and version
-	Secrets      []string `json:"secrets"`      // sorted
-	Environments []string `json:"environments"` // sorted
+	Versions     []registry.Fingerprint // by secret and version
+	Secrets      []string               // sorted
+	Environments []string               // sorted
 }
 
 // Lineage are the families in which a value is in use more than once, in the order of their first secrets: under two
 // contracts, or in two versions of one secret, whose rotation then changed nothing.
 type Lineage []Family
 
-// Trace groups prints by value. Repeated prints count once; a print without a fingerprint says nothing and is left out.
-func Trace(prints []Print) Lineage {
-	byValue := map[string][]Print{}
+// Trace groups fingerprints by value, of versions that somebody could use. Repeated ones count once.
+func Trace(prints []registry.Fingerprint) Lineage {
+	byValue := map[string][]registry.Fingerprint{}
 	for _, p := range prints {
-		if p.Fingerprint != "" && !slices.Contains(byValue[p.Fingerprint], p) {
-			byValue[p.Fingerprint] = append(byValue[p.Fingerprint], p)
+		if p.Ended.IsZero() && !slices.Contains(byValue[p.Print], p) {
+			byValue[p.Print] = append(byValue[p.Print], p)
 		}
 	}
 	lineage := Lineage{}
@@ -39,7 +33,9 @@ func Trace(prints []Print) Lineage {
 			continue
 		}
 		f := Family{Versions: versions}
-		slices.SortFunc(f.Versions, func(x, y Print) int { return strings.Compare(x.Secret+"\x00"+x.Version, y.Secret+"\x00"+y.Version) })
+		slices.SortFunc(f.Versions, func(x, y registry.Fingerprint) int {
+			return strings.Compare(x.Secret+"\x00"+x.Version, y.Secret+"\x00"+y.Version)
+		})
 		for _, v := range f.Versions {
 			f.Secrets = append(f.Secrets, v.Secret)
 			f.Environments = append(f.Environments, environmentOf(v.Secret))
@@ -51,18 +47,6 @@ func Trace(prints []Print) Lineage {
 		return strings.Compare(strings.Join(x.Secrets, "\x00")+x.Versions[0].Version, strings.Join(y.Secrets, "\x00")+y.Versions[0].Version)
 	})
 	return lineage
-}
-
-// Kin are the other secrets that share a value with this one, sorted. An incident on one is an incident on all of them; it
-// ends there, since a holder of the one value learns nothing about the others' other values.
-func (l Lineage) Kin(secret string) []string {
-	kin := []string{}
-	for _, f := range l {
-		if slices.Contains(f.Secrets, secret) {
-			kin = append(kin, f.Secrets...)
-		}
-	}
-	return slices.DeleteFunc(distinct(kin), func(s string) bool { return s == secret })
 }
 
 // Finding says what is wrong with the family and what to do, without a value or its fingerprint.

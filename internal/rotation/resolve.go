@@ -12,6 +12,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
+	"github.com/mayfly-secrets/mayfly/internal/registry"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
@@ -116,11 +117,8 @@ func respond(ctx context.Context, lists *Lists, response *Response, execution, f
 	return list, nil
 }
 
-// Bounds of gathering: how many lookups are under way at once, and how many contracts are in memory at once.
-const (
-	lookups = 8
-	chunk   = 2000
-)
+// chunk is how many contracts are in memory at once.
+const chunk = 2000
 
 // affected finds the secrets that the resolution's keys lead to, and reads their contracts chunk by chunk, of which only
 // what matters is kept: a fleet's contracts do not fit in a small function.
@@ -170,7 +168,7 @@ func (s *ResolveTrigger) contracts(ctx context.Context, r trigger.Resolution, se
 
 // found asks the registry where each key leads, side by side, and gives for each secret the keys that led to it.
 func (s *ResolveTrigger) found(ctx context.Context, keys []string, now time.Time) (map[string][]string, error) {
-	lists, err := side(ctx, keys, func(ctx context.Context, key string) ([]string, error) { return s.secrets(ctx, key, now) })
+	lists, err := registry.Each(ctx, keys, func(ctx context.Context, key string) ([]string, error) { return s.secrets(ctx, key, now) })
 	via := map[string][]string{}
 	for i, key := range keys {
 		for _, secret := range lists[i] {

@@ -2,12 +2,10 @@ package rotation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
@@ -82,7 +80,7 @@ func (s *TraceLineage) Handle(ctx context.Context, c Contained) (Response, error
 
 // values gathers the fingerprints of secrets, and whose they are; unknown are secrets without any.
 func (s *TraceLineage) values(ctx context.Context, secrets []string, since time.Time) (values map[string][]string, unknown []string, err error) {
-	found, err := side(ctx, secrets, s.Registry.Fingerprints)
+	found, err := registry.Each(ctx, secrets, s.Registry.Fingerprints)
 	values = map[string][]string{}
 	for i, prints := range found {
 		for _, f := range prints {
@@ -100,7 +98,7 @@ func (s *TraceLineage) values(ctx context.Context, secrets []string, since time.
 // kin are the secrets that hold one of the values and are not contained already, and for each the contained that share it.
 func (s *TraceLineage) kin(ctx context.Context, values map[string][]string, contained map[string]bool) (map[string][]string, error) {
 	prints := slices.Sorted(maps.Keys(values))
-	found, err := side(ctx, prints, s.Registry.Holders)
+	found, err := registry.Each(ctx, prints, s.Registry.Holders)
 	kin := map[string][]string{}
 	for i, holders := range found {
 		for _, h := range holders {
@@ -110,22 +108,6 @@ func (s *TraceLineage) kin(ctx context.Context, values map[string][]string, cont
 		}
 	}
 	return kin, err
-}
-
-// side asks about each of many, some side by side; answers are in the order of the questions.
-func side[T any](ctx context.Context, about []string, ask func(context.Context, string) (T, error)) ([]T, error) {
-	answers, errs := make([]T, len(about)), make([]error, len(about))
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, lookups)
-	for i, one := range about {
-		turns <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			answers[i], errs[i] = ask(ctx, one)
-		})
-	}
-	wg.Wait()
-	return answers, errors.Join(errs...)
 }
 
 // note appends to the chain of the execution.

@@ -3,6 +3,8 @@ package dynamo
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +84,23 @@ func (r *Registry) Holders(ctx context.Context, print string) ([]registry.Finger
 		}
 	}
 	return found, nil
+}
+
+// Sharing lists the fingerprints of secrets, of versions that somebody could use, and of all others who hold the same values.
+// It reads nothing else. Errors: RegistryUnavailable.
+func (r *Registry) Sharing(ctx context.Context, secrets []string) ([]registry.Fingerprint, error) {
+	known, err := registry.Each(ctx, secrets, r.Fingerprints)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]bool{}
+	for _, f := range slices.Concat(known...) {
+		if f.Ended.IsZero() {
+			values[f.Print] = true
+		}
+	}
+	holders, err := registry.Each(ctx, slices.Sorted(maps.Keys(values)), r.Holders)
+	return slices.Concat(holders...), err
 }
 
 func version(item map[string]types.AttributeValue) string {

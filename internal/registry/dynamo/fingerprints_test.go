@@ -78,6 +78,15 @@ func TestFingerprints(t *testing.T) {
 	b.must(err)
 	b.same("an event's lookup", []string{secret, other}, slices.Sorted(slices.Values(found)))
 
+	shared, err := b.Sharing(t.Context(), []string{secret})
+	b.must(err)
+	var lines []string
+	for _, f := range shared {
+		lines = append(lines, f.Secret+" "+f.Version+" "+f.Print[:1])
+	}
+	slices.Sort(lines)
+	b.same("who shares", []string{secret + " v1 1", secret + " v2 2", other + " v9 1"}, lines)
+
 	b.apply(secret, now, "service:prod/orders") // rewrites the lookup keys
 	b.same("prints after another contract", []string{"v1 1", "v2 2"}, b.prints(secret))
 	b.must(b.Withdraw(t.Context(), secret))
