@@ -58,7 +58,7 @@ func (e explain) Run(out output) error {
 		written(output{Out: out.Err, Err: out.Err}, bundle, problems)
 		return errFindings
 	}
-	r, err := trigger.Resolve(event)
+	r, err := trigger.Resolve(handedOver(event))
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,14 @@ func (e explain) Run(out output) error {
 	}
 	answer.write(out.Out)
 	return nil
+}
+
+// handedOver is an event as it gets to mayfly-respond: of one that is too large, what is read of it.
+func handedOver(event []byte) []byte {
+	if len(event) <= trigger.MaxEvent {
+		return event
+	}
+	return trigger.Narrow(event)
 }
 
 // nothing says why an event that is read affects no contract, and what mode is left.

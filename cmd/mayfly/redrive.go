@@ -170,6 +170,7 @@ func (d deadLetters) redrive(ctx context.Context, l *letter, m sqstypes.Message,
 		return nil
 	}
 	name := redriveName(input)
+	input = string(handedOver([]byte(input)))
 	_, err := d.States.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &d.Machine, Name: &name, Input: &input})
 	var exists *types.ExecutionAlreadyExists
 	var invalid *types.InvalidExecutionInput

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
 const rulesARN = "arn:aws:events:us-east-1:000000000000:rule/"
@@ -179,3 +184,24 @@ func TestRedriveWithoutQueueOrMachine(t *testing.T) {
 }
 
 func first(text, _ string) string { return text }
+
+// Of an event that is larger than Step Functions takes, what is read of it is handed over, as the rule would have done.
+func TestRedriveLarge(t *testing.T) {
+	b := letters(t, undeliveredEvents)
+	small, err := os.ReadFile(filepath.Join("..", "..", "events", "guardduty-task.json"))
+	b.must(err)
+	large := strings.Replace(string(small), `"detail": {`, `"detail": {"signals": "`+strings.Repeat("x", 300<<10)+`",`, 1)
+	b.undelivered(undeliveredEvents, large, failure())
+	if outcomes := answer[[]letter](b, 0, "redrive"); len(outcomes) != 1 || outcomes[0].Outcome != letterStarted {
+		t.Fatalf("letters %+v", outcomes)
+	}
+	inputs := b.started()
+	if len(inputs) != 1 || len(inputs[0]) > len(small) {
+		t.Fatalf("%d inputs", len(inputs))
+	}
+	want, err := trigger.Resolve(small)
+	b.must(err)
+	if got, err := trigger.Resolve([]byte(inputs[0])); err != nil || got.Trigger != want.Trigger || !slices.Equal(got.Keys, want.Keys) {
+		t.Errorf("it arrived as %+v, want %+v, %v", got, want, err)
+	}
+}

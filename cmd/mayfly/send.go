@@ -118,7 +118,7 @@ func (c send) direct(ctx context.Context, out output, conn connection, id string
 		return err
 	}
 	machine := conn.machineARN(c.Machine, is)
-	answer, err := sfn.NewFromConfig(conn.Config).StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &machine, Input: aws.String(string(data))})
+	answer, err := sfn.NewFromConfig(conn.Config).StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &machine, Input: aws.String(string(handedOver(data)))})
 	if err != nil {
 		return err
 	}
