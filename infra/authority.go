@@ -68,6 +68,14 @@ func (a Authority) GrantDescribe(functions ...*Function) {
 	}
 }
 
+// GrantDecideAccess lets functions say who reads, by the resource policies of secrets. With one they could let themselves read:
+// ForbidReading outweighs that.
+func (a Authority) GrantDecideAccess(functions ...*Function) {
+	for _, f := range functions {
+		f.Allow("DecideAccess", []string{"secretsmanager:GetResourcePolicy", "secretsmanager:PutResourcePolicy"}, a.secrets...)
+	}
+}
+
 // GrantMoveLabels lets functions say which version is current, pending or none of both.
 func (a Authority) GrantMoveLabels(functions ...*Function) {
 	for _, f := range functions {

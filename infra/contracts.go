@@ -12,7 +12,7 @@ import (
 // answers it; the digest changes when a contract does, so that CloudFormation sees a reason to call.
 // Admission gets the rules that came with them; other rules are another asset, and so another version of its function.
 // Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-custom-resources-lambda.html
-func NewContracts(scope constructs.Construct, id string, admit, apply *Function, audit Audit, digest, commit string) awscdk.CfnCustomResource {
+func NewContracts(scope constructs.Construct, id string, admit, apply *Function, audit Audit, readers *string, digest, commit string) awscdk.CfnCustomResource {
 	admit.Set(env.GuardrailsFile, jsii.String(GuardrailsFile))
 	apply.Set(env.ContractsFile, jsii.String(ContractsFile))
 	apply.Set(env.ContractCommit, &commit)
@@ -22,6 +22,7 @@ func NewContracts(scope constructs.Construct, id string, admit, apply *Function,
 		ServiceTimeout: jsii.Number(5 * watching),
 	})
 	contracts.AddPropertyOverride(jsii.String("Digest"), &digest)
-	contracts.Node().AddDependency(audit.Bucket.Policy()) // applying is recorded, and under the whole policy
+	contracts.AddPropertyOverride(jsii.String("Readers"), readers) // whom the secrets' resource policies spare
+	contracts.Node().AddDependency(audit.Bucket.Policy())          // applying is recorded, and under the whole policy
 	return contracts
 }

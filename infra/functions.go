@@ -90,6 +90,7 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	authority.GrantMoveLabels(fs.FinishSecret, fs.CloseRun)
 	authority.GrantDescribe(fs.FinishSecret, fs.RollBack, fs.ApplyContracts, fs.InspectSecrets)
 	authority.GrantTag(fs.CloseRun, fs.ApplyContracts, fs.InspectSecrets)
+	authority.GrantDecideAccess(fs.PropagateSecret, fs.ApplyContracts)
 	authority.GrantAbsolve(fs.CloseRun)
 	authority.GrantCreate(fs.ApplyContracts)
 	authority.GrantRestore(fs.InspectSecrets)
@@ -120,16 +121,21 @@ func (fs *Functions) Readers() []*Function {
 
 // tellReaders gives functions the roles of the readers, for the policies that they compile.
 func (fs *Functions) tellReaders(functions ...*Function) {
+	for _, f := range functions {
+		f.Set(env.ReaderRoles, fs.readerRoles())
+	}
+}
+
+// readerRoles are the ARNs of the readers' roles, comma-separated.
+func (fs *Functions) readerRoles() *string {
 	var roles []*string
 	for _, f := range fs.Readers() {
 		roles = append(roles, f.role.RoleArn())
 	}
-	for _, f := range functions {
-		f.Set(env.ReaderRoles, awscdk.Fn_Join(jsii.String(","), &roles))
-	}
+	return awscdk.Fn_Join(jsii.String(","), &roles)
 }
 
-// Writers are the functions that change secrets, their labels and tags. Rules know their calls by their roles.
+// Writers are the functions that change secrets, their labels, tags and resource policies. Rules know their calls by their roles.
 func (fs *Functions) Writers() []*Function {
-	return []*Function{fs.CreateSecret, fs.FinishSecret, fs.CloseRun, fs.ApplyContracts, fs.InspectSecrets}
+	return []*Function{fs.CreateSecret, fs.FinishSecret, fs.PropagateSecret, fs.CloseRun, fs.ApplyContracts, fs.InspectSecrets}
 }

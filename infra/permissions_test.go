@@ -31,6 +31,9 @@ const (
 	decrypts = "kms:Decrypt on " + payments + through + "]}}"
 )
 
+// What those may do who put resource policies.
+const decideAccess = "secretsmanager:GetResourcePolicy secretsmanager:PutResourcePolicy on " + secrets
+
 // everyFunction may append to the audit trail and write its log.
 var everyFunction = []string{
 	"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
@@ -70,7 +73,7 @@ var permissions = map[string][]string{
 		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:UpdateSecretVersionStage on " + secrets,
 	},
-	"propagate-secret": {},
+	"propagate-secret": {decideAccess},
 	"confirm-adoption": {decrypts, "secretsmanager:GetSecretValue on " + secrets},
 	"revoke-secret":    {decrypts, "secretsmanager:GetSecretValue on " + secrets},
 	"roll-back": {
@@ -90,8 +93,6 @@ var permissions = map[string][]string{
 		fingerprints,
 		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.webhook"}}`,
 		"s3:GetObject s3:PutObject on " + fleets + "/deliveries/*",
-		"secretsmanager:GetSecretValue on secretsmanager:secret:prod/webhook-github-?????? secretsmanager:secret:prod/webhook-pagerduty-??????" +
-			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????",
 	},
 	"list-secrets": {
 		"dynamodb:Query on " + contracts + "/index/due",
@@ -119,6 +120,7 @@ var permissions = map[string][]string{
 			`"StringLike":{"kms:EncryptionContext:SecretARN":["` + secrets + `"]}}`,
 		"kms:Decrypt kms:Encrypt kms:GenerateDataKey on " + payments + through + `,"RequestToValidateKeyAccess"]}}`,
 		"kms:ListGrants kms:RevokeGrant on " + payments,
+		decideAccess,
 		"secretsmanager:CreateSecret on " + secrets,
 		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:TagResource on " + secrets,
@@ -134,7 +136,9 @@ func never(name string) []string {
 			"secretsmanager:Put* secretsmanager:Remove* secretsmanager:Replicate* secretsmanager:Restore* secretsmanager:Rotate* " +
 			"secretsmanager:Stop* secretsmanager:Tag* secretsmanager:Untag* secretsmanager:Update* " +
 			"dynamodb:* iam:* lambda:* states:* sts:AssumeRole* on *"
-		return []string{reach, "Deny " + strings.Replace(permissions[name][len(permissions[name])-1], " on ", " on all but ", 1)}
+		const keys = "secretsmanager:secret:prod/webhook-github-?????? secretsmanager:secret:prod/webhook-pagerduty-??????" +
+			" secretsmanager:secret:prod/webhook-siem-?????? secretsmanager:secret:prod/webhook-provider-??????"
+		return []string{reach, "Deny secretsmanager:GetSecretValue on all but " + keys}
 	case slices.Contains(permissions[name], "secretsmanager:GetSecretValue on "+secrets):
 		return []string{"Deny secretsmanager:UpdateSecretVersionStage secretsmanager:PutResourcePolicy secretsmanager:DeleteResourcePolicy on *"}
 	}

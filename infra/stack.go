@@ -40,7 +40,8 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	triggers := NewTriggers(stack, "Triggers", s, machines, functions, deadLetters, alarms)
 	triggers.Inspect(machines, functions, dispatch, webhook)
 	webhook.Answer(machines, triggers)
-	NewContracts(stack, "Contracts", functions.AdmitRotation, functions.ApplyContracts, audit, s.ContractsDigest, s.Commit)
+	NewContracts(stack, "Contracts", functions.AdmitRotation, functions.ApplyContracts, audit, functions.readerRoles(), s.ContractsDigest, s.Commit).
+		Node().AddDependency(webhook.Function.Construct) // whose role the resource policies of its keys name
 	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
 	return stack, nil
 }

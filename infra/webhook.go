@@ -48,7 +48,7 @@ func NewWebhook(scope constructs.Construct, id string, s Settings, dispatch Disp
 	})
 	audit.GrantAppend(w.Function)
 	dispatch.GrantRemember(w.Function)
-	w.grantKeys(s.Environment)
+	w.forbid(s.Environment)
 	w.GrantSpeak(webhookSource, w.Function)
 	if s.GitHubKeys != "" {
 		w.Function.Set(env.GitHubKeys, &s.GitHubKeys)
@@ -67,21 +67,16 @@ func (w *Webhook) open() {
 	})
 }
 
-// grantKeys lets the function read the keys of its routes, and no other value.
-func (w Webhook) grantKeys(environment string) {
+// forbid keeps the one function that strangers can call from everything that the attacker of one would want, whatever else
+// lets it: values other than the keys of its routes, secrets as such, the registry, runs, other functions, other roles. It has
+// no permission to read at all: its keys' resource policies allow it, since their contracts declare it, and end that in time.
+func (w Webhook) forbid(environment string) {
+	w.Function.Set(env.Environment, &environment)
 	var keys []*string
 	for _, route := range webhookKeys {
 		// Secrets Manager ends every name in a hyphen and six characters of its own.
 		keys = append(keys, arn(awscdk.Stack_Of(w.Construct), "secretsmanager", fmt.Sprintf("secret:%s/webhook-%s-??????", environment, route)))
 	}
-	w.Function.Set(env.Environment, &environment)
-	w.Function.Allow("ReadSigningKeys", []string{"secretsmanager:GetSecretValue"}, keys...)
-	w.forbid(keys)
-}
-
-// forbid keeps the one function that strangers can call from everything that the attacker of one would want, whatever else
-// lets it: other values, secrets as such, the registry, runs, other functions, other roles.
-func (w Webhook) forbid(keys []*string) {
 	w.Function.role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid: jsii.String("NeverReadOthers"), Effect: awsiam.Effect_DENY,
 		Actions: jsii.Strings("secretsmanager:GetSecretValue"), NotResources: &keys,

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,6 +69,7 @@ type Stack struct {
 	Keys      *kms.Service
 	Access    *authorization.Authorizer
 
+	roles     *iam.Service
 	providers []stack.Provider
 	responses *template.Responses
 	server    *http.Server
@@ -106,8 +108,9 @@ func (s *Stack) wire() {
 	s.Events.RootPlaysAWS = true
 	s.Schedules = scheduler.New(s.Clock)
 	roles := iam.New(s.Clock)
+	s.roles = roles
 	s.Keys = kms.New(s.Clock)
-	s.Keys.Principal = roles.Exists
+	s.Keys.Principal, s.Secrets.Principal = roles.Exists, roles.Exists
 
 	metric := func(namespace, name string, dimensions map[string]string, value float64) {
 		s.Metrics.Add(namespace, name, dimensions, value, s.Clock.Now())
@@ -256,6 +259,17 @@ func fill(copied, folder string, files Files) error {
 func link(from, to string) error {
 	absolute, err := filepath.Abs(from)
 	return errors.Join(err, os.Symlink(absolute, to))
+}
+
+// MakeRole makes a role that another template than the deployed one has: CloudFormation's properties of AWS::IAM::Role.
+func (s *Stack) MakeRole(ctx context.Context, properties map[string]any) error {
+	text, err := json.Marshal(properties)
+	if err != nil {
+		return err
+	}
+	const kind = "AWS::IAM::Role"
+	_, err = s.roles.Resources()[kind](ctx, stack.Resource{LogicalID: "Role", Type: kind, Properties: text})
+	return err
 }
 
 // Roles are the names of the roles that the template made.

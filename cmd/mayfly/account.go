@@ -9,9 +9,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 )
 
@@ -99,6 +101,20 @@ func (c connection) bucketName(ctx context.Context, b bucket) (string, error) {
 	}
 	account, err := c.accountID(ctx)
 	return "mayfly-audit-" + account + "-" + c.Region, err
+}
+
+// readers are the roles of Mayfly's functions that read values, as the deployed function that applies contracts is told them.
+// The resource policy of every secret spares them.
+func (c connection) readers(ctx context.Context) ([]string, error) {
+	const applying = "mayfly-apply-contracts"
+	out, err := lambda.NewFromConfig(c.Config).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(applying)})
+	if err != nil {
+		return nil, fmt.Errorf("ask function %s which roles of Mayfly's read secrets: %w; is Mayfly deployed here?", applying, err)
+	}
+	if out.Environment == nil || out.Environment.Variables[env.ReaderRoles] == "" {
+		return nil, fmt.Errorf("function %s does not know which roles of Mayfly's read secrets: deploy this version first", applying)
+	}
+	return strings.Split(out.Environment.Variables[env.ReaderRoles], ","), nil
 }
 
 // machineARN is the ARN of a state machine, or the name itself where it is one.

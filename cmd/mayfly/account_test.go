@@ -33,6 +33,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/localstack/events"
 	"github.com/mayfly-secrets/mayfly/localstack/iam"
 	localkms "github.com/mayfly-secrets/mayfly/localstack/kms"
+	locallambda "github.com/mayfly-secrets/mayfly/localstack/lambda"
 	locals3 "github.com/mayfly-secrets/mayfly/localstack/s3"
 	localsecrets "github.com/mayfly-secrets/mayfly/localstack/secretsmanager"
 	"github.com/mayfly-secrets/mayfly/localstack/sqs"
@@ -62,13 +63,13 @@ func account(t *testing.T) *bench {
 	t.Helper()
 	clock, ids := stack.NewClock(), stack.NewIdentities()
 	machines, bus := stepfunctions.New(clock), events.New(clock)
-	tables, buckets := localdynamodb.New(clock), locals3.New(clock)
+	tables, buckets, functions := localdynamodb.New(clock), locals3.New(clock), locallambda.New(clock, ids, nil)
 	b := &bench{T: t, events: bus, dir: t.TempDir()}
 	machines.Invoke = b.invoke
 	keys := localkms.New(clock)
 	b.Server = stacktest.StartWith(t, clock, ids, tables, buckets, keys, localsecrets.New(clock),
-		machines, bus, sqs.New(clock, ""), sts.New(clock, ids, iam.New(clock)))
-	t.Cleanup(func() { machines.Close() })
+		functions, machines, bus, sqs.New(clock, ""), sts.New(clock, ids, iam.New(clock)))
+	t.Cleanup(func() { machines.Close(); functions.Close() })
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": b.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_SESSION_TOKEN": "",
@@ -80,6 +81,7 @@ func account(t *testing.T) *bench {
 	b.make(buckets, "AWS::S3::Bucket", auditBucket)
 	b.fingerprints = fingerprint.Maker{KMS: kms.NewFromConfig(b.Config),
 		Key: b.make(keys, "AWS::KMS::Key", `{"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}`).Ref}
+	b.make(functions, "AWS::Lambda::Function", applyContracts)
 	b.functions()
 	b.machine("mayfly-rotate", "rotate.asl.json")
 	return b
@@ -95,7 +97,8 @@ func (b *bench) must(err error) {
 // make makes a resource as the template has it.
 func (b *bench) make(from stack.Provider, kind, properties string) stack.Made {
 	b.Helper()
-	made, err := from.Resources()[kind](b.Context(), stack.Resource{LogicalID: "Made", Type: kind, Properties: json.RawMessage(properties)})
+	made, err := from.Resources()[kind](b.Context(), stack.Resource{LogicalID: "Made", Type: kind, Properties: json.RawMessage(properties),
+		Asset: func(string, string) (string, error) { return b.TempDir(), nil }})
 	b.must(err)
 	return made
 }
@@ -114,6 +117,11 @@ const (
 		"KeySchema": [{"AttributeName": "secret", "KeyType": "HASH"}, {"AttributeName": "run", "KeyType": "RANGE"}],
 		"AttributeDefinitions": [{"AttributeName": "secret", "AttributeType": "S"}, {"AttributeName": "run", "AttributeType": "S"}, {"AttributeName": "execution", "AttributeType": "S"}],
 		"GlobalSecondaryIndexes": [{"IndexName": "execution", "Projection": {"ProjectionType": "ALL"}, "KeySchema": [{"AttributeName": "execution", "KeyType": "HASH"}]}]}`
+	// The deployed function that knows who reads; nothing calls it here.
+	readers        = "arn:aws:iam::000000000000:role/mayfly-set-secret,arn:aws:iam::000000000000:role/mayfly-test-secret"
+	applyContracts = `{"FunctionName": "mayfly-apply-contracts", "Handler": "bootstrap", "Runtime": "provided.al2023", "Architectures": ["arm64"],
+		"Role": "arn:aws:iam::000000000000:role/mayfly-apply-contracts", "Code": {"S3Bucket": "assets", "S3Key": "apply-contracts"},
+		"Environment": {"Variables": {"MAYFLY_READER_ROLES": "` + readers + `"}}}`
 	auditBucket = `{"BucketName": "mayfly-audit-000000000000-us-east-1", "ObjectLockEnabled": true, "VersioningConfiguration": {"Status": "Enabled"},
 		"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 400}}}}`
 )
@@ -136,7 +144,7 @@ func (b *bench) functions() {
 		"SetSecret":       handler((&rotation.SetSecret{Log: log, Secrets: sm, Rotators: kinds}).Handle),
 		"TestSecret":      handler((&rotation.TestSecret{Log: log, Secrets: sm, Rotators: kinds, Fingerprints: b.fingerprints}).Handle),
 		"FinishSecret":    handler((&rotation.FinishSecret{Log: log, Registry: reg, Secrets: sm}).Handle),
-		"PropagateSecret": handler((&rotation.PropagateSecret{Log: log}).Handle),
+		"PropagateSecret": handler((&rotation.PropagateSecret{Log: log, Access: rotation.Access{Secrets: sm, Mayfly: strings.Split(readers, ",")}}).Handle),
 		"ConfirmAdoption": handler((&rotation.ConfirmAdoption{Log: log, Secrets: sm, Rotators: kinds}).Handle),
 		"RevokeSecret":    handler((&rotation.RevokeSecret{Log: log, Secrets: sm, Rotators: kinds}).Handle),
 		"RollBack":        handler((&rotation.RollBack{Log: log, Secrets: sm, Rotators: kinds}).Handle),

@@ -55,10 +55,14 @@ func (c apply) run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
+	readers, err := conn.readers(ctx)
+	if err != nil {
+		return err
+	}
 	secrets := secretsmanager.NewFromConfig(conn.Config)
 	in := rotation.ApplyContracts{
 		Log: log, Registry: conn.registry(c.tables), Secrets: secrets, Keys: rotation.Keys{Grants: keyring.Keyring{KMS: kms.NewFromConfig(conn.Config)}, Secrets: secrets}, Rand: rand.Reader, Now: time.Now,
-		Source: "cli", Actor: is.ARN,
+		Source: "cli", Actor: is.ARN, Mayfly: readers,
 	}
 	done, failed := in.Apply(ctx, bundle, "cli-"+randomID())
 	if c.JSON {

@@ -119,7 +119,11 @@ func (s *scenes) up(ctx context.Context) (err error) {
 	}
 	s.proven("%d contracts in force; %s, which a team had set up by hand, is taken over: its owner %s no longer logs in itself",
 		len(s.Bundle.Contracts), demoSecret, s.Target(demoSecret).Owner)
-	s.service = &playground.Service{Secrets: s.Secrets(), Secret: demoSecret, Target: s.Target(demoSecret)}
+	consumer, err := s.Consumer(demoSecret)
+	if err != nil {
+		return err
+	}
+	s.service = &playground.Service{Secrets: consumer, Secret: demoSecret, Target: s.Target(demoSecret)}
 	s.service.Start(context.WithoutCancel(ctx))
 	s.line("a service begins to log in every 5 ms with a value that it caches for half a second")
 	return nil

@@ -45,7 +45,8 @@ type planned struct {
 	Fields        []fieldChange     `json:"fields"` // of the contract
 	KeysAdded     []string          `json:"keys_added"`
 	KeysRemoved   []string          `json:"keys_removed"`
-	Tags          map[string]string `json:"tags"` // that would be written to the secret: initial policy, owner, environment
+	Tags          map[string]string `json:"tags"`   // that would be written to the secret: initial policy, owner, environment
+	Access        bool              `json:"access"` // another resource policy would be put in force
 }
 
 // fieldChange is one member of a contract, with those it lies in: "target.host". Text as it is, all else as JSON; empty where it is absent.
@@ -67,7 +68,11 @@ func (c plan) run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
-	all, err := preview(ctx, conn.registry(c.tables), secretsmanager.NewFromConfig(conn.Config), bundle)
+	readers, err := conn.readers(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := preview(ctx, conn.registry(c.tables), secretsmanager.NewFromConfig(conn.Config), bundle, readers)
 	if err != nil {
 		return err
 	}
@@ -123,6 +128,9 @@ func (p planned) lines() []string {
 	var lines []string
 	if p.CreatesSecret {
 		lines = append(lines, "the secret is created in Secrets Manager")
+	}
+	if p.Access {
+		lines = append(lines, "its resource policy is put in force: the declared services read, nobody else does")
 	}
 	for _, f := range p.Fields {
 		lines = append(lines, fmt.Sprintf("%s: %s -> %s", f.Name, dash(clipped(f.From)), dash(clipped(f.To))))

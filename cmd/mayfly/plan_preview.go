@@ -31,9 +31,9 @@ type held struct {
 }
 
 // preview goes through an application of contracts. The secrets come sorted.
-func preview(ctx context.Context, reg *dynamo.Registry, client *secretsmanager.Client, bundle contract.Bundle) ([]planned, error) {
+func preview(ctx context.Context, reg *dynamo.Registry, client *secretsmanager.Client, bundle contract.Bundle, readers []string) ([]planned, error) {
 	h := &held{Client: client, registry: reg, planned: map[string]*planned{}}
-	apply := rotation.ApplyContracts{Log: h, Registry: h, Secrets: h, Rand: rand.Reader, Now: time.Now}
+	apply := rotation.ApplyContracts{Log: h, Registry: h, Secrets: h, Mayfly: readers, Rand: rand.Reader, Now: time.Now}
 	if _, err := apply.Apply(ctx, bundle, "plan"); err != nil {
 		return nil, err
 	}
@@ -74,6 +74,20 @@ func (h *held) TagResource(_ context.Context, in *secretsmanager.TagResourceInpu
 	return &secretsmanager.TagResourceOutput{}, nil
 }
 
+// GetResourcePolicy reads the real policy; a secret that is missing has none.
+func (h *held) GetResourcePolicy(ctx context.Context, in *secretsmanager.GetResourcePolicyInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.GetResourcePolicyOutput, error) {
+	if h.of(*in.SecretId).CreatesSecret {
+		return &secretsmanager.GetResourcePolicyOutput{}, nil
+	}
+	return h.Client.GetResourcePolicy(ctx, in, opts...)
+}
+
+// PutResourcePolicy notes that the policy is another one.
+func (h *held) PutResourcePolicy(_ context.Context, in *secretsmanager.PutResourcePolicyInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.PutResourcePolicyOutput, error) {
+	h.of(*in.SecretId).Access = true
+	return &secretsmanager.PutResourcePolicyOutput{}, nil
+}
+
 func (h *held) tags(secret string, tags []types.Tag) {
 	for _, t := range tags {
 		h.of(secret).Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
@@ -87,7 +101,7 @@ func (h *held) Withdraw(_ context.Context, secret string) error {
 }
 
 // Apply compares the contract with the one in force. It comes last for each secret.
-func (h *held) Apply(ctx context.Context, c contract.Contract, _, _ string, keys []string, _, _ time.Time) error {
+func (h *held) Apply(ctx context.Context, c contract.Contract, _ []string, _, _ string, keys []string, _, _ time.Time) error {
 	p := h.of(c.ID())
 	had, err := h.registry.Keys(ctx, c.ID())
 	if err != nil {
@@ -105,7 +119,7 @@ func (h *held) Apply(ctx context.Context, c contract.Contract, _, _ string, keys
 	if p.Fields, err = fields(before.Contract, c); err != nil {
 		return err
 	}
-	if p.CreatesSecret || len(p.Fields)+len(p.KeysAdded)+len(p.KeysRemoved)+len(p.Tags) > 0 {
+	if p.CreatesSecret || p.Access || len(p.Fields)+len(p.KeysAdded)+len(p.KeysRemoved)+len(p.Tags) > 0 {
 		p.Action = planChange
 	}
 	return nil

@@ -55,7 +55,8 @@ Examples:
 
 In another terminal:
   set -a; . .mayfly/local.env; set +a
-  aws secretsmanager get-secret-value --secret-id prod/orders-db
+  aws secretsmanager get-secret-value --secret-id prod/orders-db      # AccessDenied: only its services' roles read
+  aws sts assume-role --role-arn arn:aws:iam::000000000000:role/prod-orders-service --role-session-name me
   aws stepfunctions start-execution --state-machine-arn arn:aws:states:us-east-1:000000000000:stateMachine:mayfly-rotate \
     --input '{"secret":"prod/orders-db","trigger":{"type":"manual","id":"1","reason":"try it"}}'
   curl -d '{"advance":"24h"}' $AWS_ENDPOINT_URL/_local/clock

@@ -30,6 +30,7 @@ func main() {
 		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		Secrets:  secrets,
 		Keys:     rotation.Keys{Grants: keyring.Keyring{KMS: kms.NewFromConfig(cfg)}, Secrets: secrets},
+		Mayfly:   env.MustList(env.ReaderRoles),
 		Rand:     rand.Reader,
 		Now:      time.Now,
 		Source:   "aws.cloudformation",

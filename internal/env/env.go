@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // The names. None of them ever holds a secret value.
@@ -37,6 +38,9 @@ func Must(name string) string {
 
 // May reads a variable that need not be there: then it is empty.
 func May(name string) string { return os.Getenv(name) }
+
+// MustList reads a list, comma-separated.
+func MustList(name string) []string { return strings.Split(Must(name), ",") }
 
 // MustInt reads a number.
 func MustInt(name string) int {

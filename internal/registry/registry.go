@@ -15,6 +15,7 @@ import (
 // Entry is a contract in force, with what the registry knows beside it.
 type Entry struct {
 	Contract contract.Contract
+	Readers  []string // ARNs of the declared services' roles; nil where an earlier version of Mayfly applied the contract
 	Digest   string
 	Commit   string
 	Fence    int64

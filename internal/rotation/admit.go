@@ -71,7 +71,7 @@ func (s *AdmitRotation) Handle(ctx context.Context, a Admission) (Run, error) {
 		return run, err
 	}
 	run.Contract, run.ContractDigest, run.ContractCommit = entry.Contract, entry.Digest, entry.Commit
-	run.Fence, run.Head = entry.Fence, entry.Head
+	run.Readers, run.Fence, run.Head = entry.Readers, entry.Fence, entry.Head
 	if held {
 		return s.join(ctx, run, entry, a.Context)
 	}
@@ -183,6 +183,9 @@ func (s *AdmitRotation) join(ctx context.Context, run Run, entry registry.Entry,
 
 // decide gathers what there is to know, decides, and puts the decision on record.
 func (s *AdmitRotation) decide(ctx context.Context, run *Run, c Context) error {
+	if run.Readers == nil {
+		return fault.New(fault.ContractInvalid, "the registry does not say who reads %s, and a rotation would lock all services out: apply the contracts again", run.Secret)
+	}
 	secret, err := authority.Describe(ctx, s.Secrets, run.Secret)
 	if err != nil {
 		return err

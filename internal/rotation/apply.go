@@ -17,6 +17,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/authority"
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
@@ -28,20 +29,23 @@ import (
 type ApplyContracts struct {
 	Log      Log
 	Registry interface {
-		Apply(ctx context.Context, c contract.Contract, digest, commit string, keys []string, dueAt, now time.Time) error
+		Apply(ctx context.Context, c contract.Contract, readers []string, digest, commit string, keys []string, dueAt, now time.Time) error
 		Withdraw(ctx context.Context, secret string) error
 		InForce(ctx context.Context) ([]string, error)
 	}
 	Secrets interface {
 		authority.Describer
 		authority.Tagger
+		authority.PolicyKeeper
 		CreateSecret(ctx context.Context, in *secretsmanager.CreateSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.CreateSecretOutput, error)
 	}
-	Keys   Keys // zero: keys and grants are left as they are
-	Rand   io.Reader
-	Now    func() time.Time
-	Source string // who applies: "aws.cloudformation", "cli"
-	Actor  string // the principal, where one is known
+	Keys       Keys     // zero: keys and grants are left as they are
+	Mayfly     []string // ARNs of the roles of Mayfly's functions that read
+	BreakGlass string   // ARN of the role for emergencies; "" for none
+	Rand       io.Reader
+	Now        func() time.Time
+	Source     string // who applies: "aws.cloudformation", "cli"
+	Actor      string // the principal, where one is known
 }
 
 // Events of this function.
@@ -103,22 +107,27 @@ func (s *ApplyContracts) Apply(ctx context.Context, b contract.Bundle, request s
 	return done, errors.Join(failed...)
 }
 
-// one puts one contract in force: on record first, then the secret, then the index that leads to it.
+// one puts one contract in force: on record first, then the secret and who reads it, then the index that leads to it.
 func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contract.Bundle, request string) (created bool, err error) {
 	now := s.Now().UTC()
 	initial, err := policy.Initial(c)
 	if err != nil {
 		return false, err
 	}
+	readers, err := blastradius.DeclaredRoles(c, b.Services)
+	if err != nil {
+		return false, err
+	}
 	rec := s.record(request, EventApplied, c.Environment, c.ID(), now)
 	rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), Compliance(c.Compliance)
 	rec.ContractDigest, rec.ContractCommit, rec.PolicyDigest = contract.Digest(c), b.Commit, initial.Digest()
-	if _, err := s.Log.Append(ctx, audit.Head{}, rec); err != nil {
+	head, err := s.Log.Append(ctx, audit.Head{}, rec)
+	if err != nil {
 		return false, err
 	}
 	secret, err := authority.Describe(ctx, s.Secrets, c.ID())
 	if fault.CodeOf(err) == fault.SecretMissing {
-		if secret.Tags, err = s.create(ctx, c, initial, now); err != nil {
+		if secret, err = s.create(ctx, c, initial, now); err != nil {
 			return false, err
 		}
 		created = true
@@ -131,13 +140,54 @@ func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contrac
 	if err != nil {
 		return created, err
 	}
-	return created, s.Registry.Apply(ctx, c, contract.Digest(c), b.Commit, contract.Keys(c, b.Services), firstDue(c, initial, secret.Tags, now), now)
+	say := func(event, reason string) error {
+		if created && event == EventAccessRestored { // it has no policy yet, of course
+			return nil
+		}
+		rec.ID, rec.Event, rec.Reason = s.record(request, event, c.Environment, c.ID(), now).ID, event, reason
+		head, err = s.Log.Append(ctx, head, rec)
+		return err
+	}
+	if err := s.guard(ctx, c, initial, readers, secret, now, created, say); err != nil {
+		return created, err
+	}
+	return created, s.Registry.Apply(ctx, c, readers, contract.Digest(c), b.Commit, contract.Keys(c, b.Services), firstDue(c, initial, secret.Tags, now), now)
+}
+
+// guard puts the resource policy of a secret in force where the one in force is another one. A run may have gone behind its
+// commit point since the secret was described: what was put then names the version before. So it is described again, until
+// policy and labels agree.
+func (s *ApplyContracts) guard(ctx context.Context, c contract.Contract, initial policy.Policy, readers []string, secret authority.Secret, now time.Time, created bool, say func(event, reason string) error) error {
+	access := Access{Secrets: s.Secrets, Mayfly: s.Mayfly, BreakGlass: s.BreakGlass}
+	for again := false; ; again = true {
+		put, err := access.Enforce(ctx, c.ID(), again, func(inForce string) blastradius.Options {
+			p, err := policy.FromTags(secret.Tags, c)
+			if err != nil {
+				p = initial
+			}
+			if again { // what is in force is what was put a moment ago
+				inForce = ""
+			}
+			o := standing(secret, p, inForce, now)
+			o.Readers = readers
+			return o
+		}, say)
+		if err != nil || !put || created {
+			return err
+		}
+		is, err := authority.Describe(ctx, s.Secrets, c.ID())
+		if err != nil || is.Current == secret.Current {
+			return err
+		}
+		secret = is
+	}
 }
 
 // create makes a secret that is missing. A value without a target is generated here. A credential is not: it would be
 // readable before the target honours it; its first run makes it, and is due at once.
-func (s *ApplyContracts) create(ctx context.Context, c contract.Contract, initial policy.Policy, now time.Time) (map[string]string, error) {
+func (s *ApplyContracts) create(ctx context.Context, c contract.Contract, initial policy.Policy, now time.Time) (authority.Secret, error) {
 	tags := initial.Tags()
+	made := authority.Secret{Tags: tags}
 	tags[policy.Prefix+policy.TagOwner], tags[policy.Prefix+policy.TagEnvironment] = c.Owner, c.Environment
 	in := &secretsmanager.CreateSecretInput{Name: aws.String(c.ID()), Description: aws.String("Under contract with Mayfly; owner " + c.Owner)}
 	if c.KMSKey != "" {
@@ -146,10 +196,11 @@ func (s *ApplyContracts) create(ctx context.Context, c contract.Contract, initia
 	if c.Kind == contract.Random {
 		value, err := credential.Compose(nil, "", s.Rand)
 		if err != nil {
-			return nil, err
+			return made, err
 		}
 		token := credential.Token("apply "+c.ID(), credential.SlotSingle)
 		in.SecretString, in.ClientRequestToken = aws.String(value.Reveal()), aws.String(token)
+		made.Current = token
 		tags[policy.Prefix+policy.TagVersion] = token
 		tags[policy.Prefix+policy.TagRotatedAt] = now.Format(time.RFC3339)
 		tags[policy.Prefix+policy.TagExpiresAt] = now.Add(initial.TTL.Std()).Format(time.RFC3339)
@@ -158,9 +209,9 @@ func (s *ApplyContracts) create(ctx context.Context, c contract.Contract, initia
 	_, err := s.Secrets.CreateSecret(ctx, in)
 	var exists *types.ResourceExistsException
 	if errors.As(err, &exists) {
-		return tags, nil // an attempt whose answer was lost created it
+		return made, nil // an attempt whose answer was lost created it
 	}
-	return tags, fault.Wrap(err, fault.AuthorityUnavailable, "create the secret %s", c.ID())
+	return made, fault.Wrap(err, fault.AuthorityUnavailable, "create the secret %s", c.ID())
 }
 
 // mark tags a secret that was there before: owner and environment, and the initial policy where there is none.

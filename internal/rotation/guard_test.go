@@ -38,7 +38,7 @@ func (d *desk) Append(_ context.Context, h audit.Head, r audit.Record) (audit.He
 }
 
 func (d *desk) Acquire(context.Context, registry.Claim) (registry.Entry, error) {
-	return registry.Entry{Contract: d.contract}, nil
+	return registry.Entry{Contract: d.contract, Readers: []string{}}, nil
 }
 
 func (d *desk) Release(context.Context, string, string, time.Time, audit.Head) error {

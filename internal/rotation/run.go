@@ -63,6 +63,7 @@ type Run struct {
 	Contract       contract.Contract `json:"contract"`
 	ContractDigest string            `json:"contract_digest,omitempty"`
 	ContractCommit string            `json:"contract_commit,omitempty"`
+	Readers        []string          `json:"readers"` // ARNs of the declared services' roles
 	Policy         policy.Policy     `json:"policy"`
 	From           rotator.Version   `json:"from"`                   // the version in use when the run began; no id: there was none (S6)
 	Before         rotator.Version   `json:"before,omitzero"`        // AWSPREVIOUS when the run began, with strategy dual: its login may be honoured still

@@ -52,7 +52,7 @@ func (k *Keys) verify(ctx context.Context, route string, c claim, now time.Time)
 	current, previous := c.by(p.current), c.by(p.previous)
 	switch {
 	case len(p.current) == 0:
-		return unauthorized(KeyUnknown, "no key is under contract for this route: it would be "+k.Secret(route))
+		return unauthorized(KeyUnknown, "no key of this route may be read: "+k.Secret(route)+" is not under contract, or has expired")
 	case !current && !previous:
 		return unauthorized(SignatureWrong, "neither the current nor the previous key of "+k.Secret(route)+" signed this body")
 	}
@@ -85,7 +85,8 @@ func (k *Keys) get(ctx context.Context, route string, now time.Time, age time.Du
 // read gives the key with a label, nil if there is none.
 func (k *Keys) read(ctx context.Context, route, label string) ([]byte, error) {
 	v, err := authority.ReadLabelled(ctx, k.Secrets, k.Secret(route), label)
-	if fault.CodeOf(err) == fault.SecretMissing {
+	// The key's resource policy is all that lets the receiver read: what is not there, has expired or is past its overlap is denied.
+	if fault.CodeOf(err) == fault.SecretMissing || authority.Denied(err) {
 		return nil, nil
 	}
 	return []byte(v.Reveal()), err

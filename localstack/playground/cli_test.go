@@ -83,6 +83,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	execution := c.rotates(p)
 	c.tellsOfSecret(p)
+	c.breaksIn()
 	c.findsInTables(execution)
 	c.keepsAudit()
 	c.sendsEvent(p)
@@ -136,12 +137,34 @@ func (c commandLine) rotates(p *playground.Playground) (execution string) {
 	return started.ExecutionArn
 }
 
+// assumes is the same shell with the credentials of a role of this account.
+func (c commandLine) assumes(role string) commandLine {
+	c.Helper()
+	given := run[struct {
+		Credentials struct{ AccessKeyID, SecretAccessKey, SessionToken string }
+	}](c, "sts", "assume-role", "--role-arn", "arn:aws:iam::"+stack.Account+":role/"+role, "--role-session-name", "cli").Credentials
+	c.env = append(slices.Clone(c.env), "AWS_ACCESS_KEY_ID="+given.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+given.SecretAccessKey, "AWS_SESSION_TOKEN="+given.SessionToken)
+	return c
+}
+
+// breaksIn tries to read without being declared, in the ways that the README invites to.
+func (c commandLine) breaksIn() {
+	const secret = "prod/payment-api-key"
+	for _, who := range []commandLine{c, c.assumes("prod-analytics"), c.assumes("staging-billing-service"), c.assumes("prod-orders-service")} {
+		who.refuse("AccessDeniedException", "secretsmanager", "get-secret-value", "--secret-id", secret)
+	}
+	if read := run[struct{ Name string }](c.assumes("prod-billing-service"), "secretsmanager", "get-secret-value", "--secret-id", secret); read.Name != secret {
+		c.Errorf("the declared service reads %q", read.Name)
+	}
+	c.assumes("prod-billing-service").refuse("AccessDeniedException", "secretsmanager", "delete-resource-policy", "--secret-id", secret)
+}
+
 // tellsOfSecret looks at the secret after its rotation.
 func (c commandLine) tellsOfSecret(p *playground.Playground) {
 	value := run[struct {
 		Name, VersionID, SecretString string
 		VersionStages                 []string
-	}](c, "secretsmanager", "get-secret-value", "--secret-id", orders)
+	}](c.assumes("prod-orders-service"), "secretsmanager", "get-secret-value", "--secret-id", orders)
 	if value.Name != orders || !slices.Contains(value.VersionStages, "AWSCURRENT") || !strings.HasPrefix(value.VersionID, "mayfly-") {
 		c.Errorf("get-secret-value: version %s of %s with %v", value.VersionID, value.Name, value.VersionStages)
 	}

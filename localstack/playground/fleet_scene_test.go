@@ -112,7 +112,7 @@ func (f *fleet) register(n int, due time.Time) {
 			f.Fatal(err)
 		}
 		f.secrets = append(f.secrets, c.ID())
-		put(map[string]types.AttributeValue{"secret": text(c.ID()), "item": text("contract"), "contract": text(string(compiled)), "digest": text("d"),
+		put(map[string]types.AttributeValue{"secret": text(c.ID()), "item": text("contract"), "contract": text(string(compiled)), "readers": &types.AttributeValueMemberL{}, "digest": text("d"),
 			"environment": text(c.Environment), "owner": text(c.Owner), "due_pool": text("in_force"),
 			"due_at": &types.AttributeValueMemberN{Value: fmt.Sprint(due.Unix())}, "fence": &types.AttributeValueMemberN{Value: "1"}})
 		put(map[string]types.AttributeValue{"secret": text(c.ID()), "item": text("key#role:fleet-reader"), "lookup": text("role:fleet-reader")})

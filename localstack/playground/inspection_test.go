@@ -168,7 +168,15 @@ func tagsOf(t *testing.T, p *playground.Playground, secret string) map[string]st
 // previous is the value of the version before the one in use.
 func previous(t *testing.T, p *playground.Playground, secret string) credential.Value {
 	t.Helper()
-	out, err := p.Secrets().GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &secret, VersionStage: aws.String("AWSPREVIOUS")})
+	out, err := p.Secrets().DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &secret})
 	must(t)(nil, err)
-	return credential.Parse(aws.ToString(out.SecretString))
+	for id, labels := range out.VersionIdsToStages {
+		if slices.Contains(labels, "AWSPREVIOUS") {
+			v, _, err := p.Value(t.Context(), secret, id)
+			must(t)(nil, err)
+			return v
+		}
+	}
+	t.Fatalf("no version of %s is AWSPREVIOUS", secret)
+	return credential.Value{}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract/source"
@@ -58,10 +59,20 @@ func assembly() string {
 	return cmp.Or(os.Getenv("MAYFLY_ASSEMBLY"), filepath.Join("..", "..", ".mayfly", "cdk.out"))
 }
 
+// consumer is the service that may read the secret.
+func consumer(t *testing.T, p *playground.Playground, secret string) *secretsmanager.Client {
+	t.Helper()
+	c, err := p.Consumer(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // serve starts a service on the secret; its failures fail the test.
 func serve(t *testing.T, p *playground.Playground, secret string) *playground.Service {
 	t.Helper()
-	s := &playground.Service{Secrets: p.Secrets(), Secret: secret, Target: p.Target(secret), Every: 20 * time.Millisecond, Cache: 300 * time.Millisecond}
+	s := &playground.Service{Secrets: consumer(t, p, secret), Secret: secret, Target: p.Target(secret), Every: 20 * time.Millisecond, Cache: 300 * time.Millisecond}
 	s.Start(t.Context())
 	t.Cleanup(func() {
 		if c := s.Stop(); c.Failures > 0 || c.Logins == 0 {
@@ -100,6 +111,7 @@ var writes = []write{
 	{"mayfly-finish-secret", "secretsmanager", "UpdateSecretVersionStage", 0},
 	{"mayfly-finish-secret", "secretsmanager", "UpdateSecretVersionStage", 1},
 	{"mayfly-propagate-secret", "s3", "PutObject", 0},
+	{"mayfly-propagate-secret", "secretsmanager", "PutResourcePolicy", 0},
 	{"mayfly-confirm-adoption", "s3", "PutObject", 0},
 	{"", "", "COMMIT", 1},
 	{"mayfly-revoke-secret", "s3", "PutObject", 0},

@@ -80,6 +80,9 @@ func Start(ctx context.Context, o Options) (_ *Playground, err error) {
 	}
 	p.AWS = p.Stack.Config()
 	p.Bundle = p.pointed(o.Bundle)
+	if err := p.teamRoles(ctx); err != nil {
+		return p, err
+	}
 	o.Step("creating databases and the credentials that were there before Mayfly")
 	if err := p.existing(ctx); err != nil {
 		return p, err
@@ -115,7 +118,8 @@ func (p *Playground) Redeploy(ctx context.Context, assembly string, b contract.B
 	return p.Deploy(ctx, b)
 }
 
-// pointed is the bundle with every target at the throw-away server and the policy of the playground.
+// pointed is the bundle with every target at the throw-away server, every role in the local stack's account, and the policy of
+// the playground.
 func (p *Playground) pointed(b contract.Bundle) contract.Bundle {
 	contracts := make([]contract.Contract, len(b.Contracts))
 	for i, c := range b.Contracts {
@@ -136,7 +140,7 @@ func (p *Playground) pointed(b contract.Bundle) contract.Bundle {
 		}
 		contracts[i] = c
 	}
-	b.Contracts = contracts
+	b.Contracts, b.Services = contracts, rehome(b.Services)
 	return b
 }
 
@@ -204,17 +208,14 @@ func (p *Playground) direct(secret string) *contract.Target {
 	return &t
 }
 
-// Value reads a version of a secret, AWSCURRENT where version is empty, with its id.
-func (p *Playground) Value(ctx context.Context, secret, version string) (credential.Value, string, error) {
-	in := &secretsmanager.GetSecretValueInput{SecretId: &secret}
-	if version != "" {
-		in.VersionId = &version
+// Value is what is stored as a version of a secret, AWSCURRENT where version is empty, with its id: whatever policies say, and
+// seen by nobody. Who calls Secrets Manager for it is decided by them, the account's root included.
+func (p *Playground) Value(_ context.Context, secret, version string) (credential.Value, string, error) {
+	text, id, ok := p.Stack.Secrets.Stored(secret, version)
+	if !ok {
+		return credential.Value{}, "", fmt.Errorf("%s has no version %q", secret, version)
 	}
-	out, err := p.Secrets().GetSecretValue(ctx, in)
-	if err != nil {
-		return credential.Value{}, "", err
-	}
-	return credential.Parse(aws.ToString(out.SecretString)), aws.ToString(out.VersionId), nil
+	return credential.Parse(text), id, nil
 }
 
 // GivenPasswords are the passwords that were there before Mayfly, for a test that looks for leaks.

@@ -64,7 +64,7 @@ func TestTwentyRotationsUnderLoad(t *testing.T) {
 	p := start(t, playground.Options{})
 	f := &failing{Playground: p}
 	f.rotate(t, "onboard")
-	service := &playground.Service{Secrets: p.Secrets(), Secret: orders, Target: p.Target(orders), Every: 5 * time.Millisecond, Cache: 300 * time.Millisecond}
+	service := &playground.Service{Secrets: consumer(t, p, orders), Secret: orders, Target: p.Target(orders), Every: 5 * time.Millisecond, Cache: 300 * time.Millisecond}
 	service.Start(t.Context())
 	for i := range 20 {
 		f.rotate(t, fmt.Sprint("r", i))

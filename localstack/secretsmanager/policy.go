@@ -3,6 +3,7 @@ package secretsmanager
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
@@ -22,7 +23,7 @@ func (s *Service) putResourcePolicy(_ context.Context, _ *stack.Call, in *policy
 	if err != nil {
 		return nil, err
 	}
-	problem, public := judge(in.ResourcePolicy)
+	problem, public := s.judge(in.ResourcePolicy)
 	if problem != "" {
 		return nil, &stack.Error{Code: "MalformedPolicyDocumentException", Message: problem}
 	}
@@ -87,7 +88,7 @@ func (s *Service) validateResourcePolicy(_ context.Context, _ *stack.Call, in *v
 		}
 	}
 	out := &validateResourcePolicyOutput{ValidationErrors: []validationError{}}
-	problem, public := judge(in.ResourcePolicy)
+	problem, public := s.judge(in.ResourcePolicy)
 	if problem != "" {
 		out.ValidationErrors = append(out.ValidationErrors, validationError{"POLICY_SYNTAX", problem})
 	}
@@ -99,8 +100,10 @@ func (s *Service) validateResourcePolicy(_ context.Context, _ *stack.Call, in *v
 }
 
 // judge says what is wrong with a policy document, "" if nothing, and whether it opens the secret to everybody: an
-// Allow for every principal and without a condition. (AWS proves more than that, with Zelkova.)
-func judge(document string) (problem string, public bool) {
+// Allow for every principal and without a condition. (AWS proves more than that, with Zelkova.) A principal of this account
+// that does not exist is refused, as everywhere where a policy names one: IAM stores the unique id that it stands for.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
+func (s *Service) judge(document string) (problem string, public bool) {
 	if utf8.RuneCountInString(document) > maxPolicy {
 		return "This resource policy is longer than 20480 characters.", false
 	}
@@ -137,10 +140,34 @@ func judge(document string) (problem string, public bool) {
 			return "This resource policy contains a statement without an Action.", false
 		case (st.Resource == nil) == (st.NotResource == nil):
 			return "This resource policy contains a statement without a Resource.", false
+		case !s.exist(st.Principal):
+			return "This resource policy contains an unsupported principal.", false
 		}
 		p := string(st.Principal)
 		everybody := p == `"*"` || p == `{"AWS":"*"}` || p == `{"AWS":["*"]}`
 		public = public || (st.Effect == "Allow" && everybody && len(st.Condition) == 0)
 	}
 	return "", public
+}
+
+// exist tells whether the roles and sessions of this account that a principal names are there.
+func (s *Service) exist(principal json.RawMessage) bool {
+	var kinds struct{ AWS json.RawMessage }
+	if s.Principal == nil || json.Unmarshal(principal, &kinds) != nil {
+		return true
+	}
+	var names []string
+	if json.Unmarshal(kinds.AWS, &names) != nil {
+		var one string
+		if json.Unmarshal(kinds.AWS, &one) != nil {
+			return true
+		}
+		names = []string{one}
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "arn:aws:iam::"+stack.Account+":role/") && !s.Principal(name) {
+			return false
+		}
+	}
+	return true
 }

@@ -48,6 +48,8 @@ type Service struct {
 	Emit func(ctx context.Context, event []byte)
 	// Keys is KMS. Where a function of it is nil, every key is there and everybody may use it.
 	Keys Keys
+	// Principal tells whether a principal of this account exists. If nil, all do.
+	Principal func(arn string) bool
 
 	clock *stack.Clock
 
@@ -114,6 +116,25 @@ func (s *Service) Values() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.values)
+}
+
+// Stored returns the text of a version of a secret, AWSCURRENT's where versionID is "", and the version's id, past every policy.
+// It is for tests that compare what was served with what is there.
+func (s *Service) Stored(secretID, versionID string) (text, id string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sec, err := s.find(secretID)
+	if err != nil {
+		return "", "", false
+	}
+	v := sec.holder(current)
+	if versionID != "" {
+		v = sec.version(versionID)
+	}
+	if v == nil || v.text == nil {
+		return "", "", false
+	}
+	return *v.text, v.id, true
 }
 
 // Guard returns what decides about access to a secret beside the caller's own policies: its full ARN, its resource

@@ -148,6 +148,12 @@ func parse(item map[string]types.AttributeValue) (registry.Entry, error) {
 	if err := json.Unmarshal([]byte(str(item["contract"])), &e.Contract); err != nil {
 		return e, fault.Wrap(err, fault.ContractInvalid, "the registry's copy of the contract of %s does not parse: apply the contracts again", str(item["secret"]))
 	}
+	if l, ok := item["readers"].(*types.AttributeValueMemberL); ok {
+		e.Readers = []string{}
+		for _, v := range l.Value {
+			e.Readers = append(e.Readers, str(v))
+		}
+	}
 	if m, ok := item["head"].(*types.AttributeValueMemberM); ok {
 		e.Head = audit.Head{Seq: num(m.Value["seq"]), Hash: str(m.Value["hash"]), Date: str(m.Value["date"])}
 	}
@@ -181,6 +187,15 @@ func key(secret, item string) map[string]types.AttributeValue {
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// texts is a list, which may be empty where a set may not.
+func texts(all []string) types.AttributeValue {
+	l := &types.AttributeValueMemberL{Value: []types.AttributeValue{}}
+	for _, s := range all {
+		l.Value = append(l.Value, text(s))
+	}
+	return l
+}
 
 func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
