@@ -225,6 +225,9 @@ func (f *failing) one(t *testing.T, w write, after, newRun bool) {
 	if err := f.CheckLaws(ctx, f.id()); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
+	if err := f.fingerprinted(ctx); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
 	t.Logf("%s: %s", name, time.Since(began).Round(time.Millisecond))
 }
 

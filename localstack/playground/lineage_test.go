@@ -68,6 +68,29 @@ func live(t *testing.T, p *playground.Playground, secret string) registry.Finger
 	return found[0]
 }
 
+// fingerprinted says what is wrong with the fingerprints between runs: one leads to a version that is refused, or those of the
+// versions that ended are forgotten. The version in use has none where its run died behind the commit point (S4).
+func (f *failing) fingerprinted(ctx context.Context) error {
+	prints, err := index(f.Playground).Fingerprints(ctx, f.id())
+	if err != nil {
+		return err
+	}
+	_, current, err := f.Value(ctx, f.id(), "")
+	ended := 0
+	for _, p := range prints {
+		switch {
+		case !p.Ended.IsZero():
+			ended++
+		case p.Version != current:
+			err = errors.Join(err, fmt.Errorf("the fingerprint of %s, which is refused, leads to %s; AWSCURRENT is on %s", p.Version, f.id(), current))
+		}
+	}
+	if ended == 0 {
+		err = errors.Join(err, fmt.Errorf("no version of %s ended: this looks at the wrong thing", f.id()))
+	}
+	return err
+}
+
 // noted writes what an inspection notes of a value that somebody put: it is that of payment.
 func noted(t *testing.T, p *playground.Playground, secret, version string) {
 	t.Helper()
