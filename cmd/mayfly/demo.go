@@ -31,8 +31,8 @@ type demo struct {
 // Help is shown by --help.
 func (demo) Help() string {
 	return `Brings the whole of Mayfly up on this machine and rotates a real PostgreSQL credential: by schedule, after a
-deployment, during an incident and by hand, while a service logs in every 5 ms. Then it verifies the audit chain and
-answers the auditor's questions. Ends with "demo: ok", or says what failed and exits 1.
+deployment, during an incident and by hand, while a service logs in every 5 ms. Others try to read a secret, and fail. Then
+it verifies the audit chain and answers the auditor's questions. Ends with "demo: ok", or says what failed and exits 1.
 
 Example:
   make demo`
@@ -75,7 +75,8 @@ func (d demo) Run(out output, ctx context.Context) (err error) {
 		{"b) A deployment succeeds", s.deployment},
 		{"c) GuardDuty reports the credential stolen", s.incident},
 		{"d) Somebody rotates by hand: aws stepfunctions start-execution", s.byHand},
-		{"e) The auditor comes", s.audit},
+		{"e) Others try to read " + triedSecret, s.access},
+		{"f) The auditor comes", s.audit},
 	} {
 		s.title(scene.title)
 		if err := scene.play(ctx); err != nil {

@@ -53,11 +53,16 @@ func (p *Playground) teamRoles(ctx context.Context) error {
 		}
 	}
 	for _, role := range slices.Sorted(maps.Keys(environments)) {
-		if err := p.Stack.MakeRole(ctx, teamRole(strings.TrimPrefix(role, homeRoles), environments[role])); err != nil {
+		if err := p.MakeTeamRole(ctx, role, environments[role]...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// MakeTeamRole makes one such role, of that ARN, for the secrets of these environments.
+func (p *Playground) MakeTeamRole(ctx context.Context, role string, environments ...string) error {
+	return p.Stack.MakeRole(ctx, teamRole(strings.TrimPrefix(role, homeRoles), environments))
 }
 
 // teamRole is the role in the words of CloudFormation.
