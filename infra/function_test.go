@@ -59,6 +59,7 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		reading = append(reading, "arn:aws:iam::000000000000:role/mayfly-"+f)
 	}
 	readers := "MAYFLY_READER_ROLES=" + strings.Join(reading, ",")
+	const glass = "MAYFLY_BREAK_GLASS_ROLE=arn:aws:iam::000000000000:role/mayfly-break-glass"
 	more := map[string][]string{
 		"resolve-trigger":  {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
 		"trace-lineage":    {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
@@ -70,8 +71,8 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		"list-secrets":     {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
 		"inspect-secrets":  {table, "MAYFLY_BUS=mayfly"},
 		"probe-targets":    {table, "MAYFLY_BUS=mayfly"},
-		"propagate-secret": {readers},
-		"apply-contracts":  {table, readers, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
+		"propagate-secret": {readers, glass},
+		"apply-contracts":  {table, readers, glass, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
 	}
 	for name := range permissions {
 		want := map[string]string{

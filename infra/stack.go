@@ -31,7 +31,10 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	dispatch.GrantKeep(functions.TraceLineage)
 	NewFingerprints(stack, "Fingerprints").GrantMake(functions.TestSecret, webhook.Function)
 	functions.Permit(registry, authority, audit, machines)
-	functions.PermitKeys(NewKeys(stack, s.Environments, s.Keyed))
+	keys := NewKeys(stack, s.Environments, s.Keyed)
+	functions.PermitKeys(keys)
+	glass := NewBreakGlass(stack, "BreakGlass", authority, keys)
+	glass.Tell(functions.PropagateSecret, functions.ApplyContracts)
 	deadLetters := NewDeadLetters(stack, "DeadLetters", encryption.Key, s.PagerDutyBus)
 	alarms := NewAlarms(stack, "Alarms", encryption.Key, s.AlarmEmail)
 	alarms.Watch(functions, machines, deadLetters)
@@ -40,8 +43,9 @@ func NewStack(scope constructs.Construct, id string, s Settings) (awscdk.Stack, 
 	triggers := NewTriggers(stack, "Triggers", s, machines, functions, deadLetters, alarms)
 	triggers.Inspect(machines, functions, dispatch, webhook)
 	webhook.Answer(machines, triggers)
-	NewContracts(stack, "Contracts", functions.AdmitRotation, functions.ApplyContracts, audit, functions.readerRoles(), s.ContractsDigest, s.Commit).
-		Node().AddDependency(webhook.Function.Construct) // whose role the resource policies of its keys name
+	glass.Watch(triggers, machines, s.Environments)
+	NewContracts(stack, "Contracts", functions.AdmitRotation, functions.ApplyContracts, audit, glass.And(functions.readerRoles()), s.ContractsDigest, s.Commit).
+		Node().AddDependency(webhook.Function.Construct, glass.Construct) // whose roles resource policies name
 	NewQueries(stack, "Queries", audit.Bucket, s.Environment)
 	return stack, nil
 }

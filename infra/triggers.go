@@ -39,7 +39,7 @@ func NewTriggers(scope constructs.Construct, id string, s Settings, machines Mac
 
 // rule sends what matches to the target, trying for as long as EventBridge does at all: 24 hours, 185 times.
 // Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
-func (t Triggers) rule(a answered, target *string, role awsiam.Role) {
+func (t Triggers) rule(a answered, target *string, role awsiam.Role) awsevents.CfnRule {
 	var bus *string
 	if a.bus != "" {
 		bus = &a.bus
@@ -63,6 +63,7 @@ func (t Triggers) rule(a answered, target *string, role awsiam.Role) {
 		}},
 	})
 	rule.Node().AddDependency(role) // with its policy: EventBridge would deliver before it may
+	return rule
 }
 
 // role is one that a service takes on behalf of this account only.

@@ -140,7 +140,7 @@ func (s *Stack) wire() {
 	s.Events.Targets.Authorize, s.Schedules.Targets.Authorize = s.Access.Service, s.Access.Service
 	s.Secrets.Keys = secretsmanager.Keys{Usable: s.Keys.Usable, Permits: s.Access.Permits}
 	s.Endpoint.Observe = func(ctx context.Context, call *stack.Call, reply stack.Reply) {
-		if event, ok := cloudtrail.Record(call, reply); ok {
+		for _, event := range cloudtrail.Record(call, reply) {
 			emit(ctx, event)
 		}
 	}

@@ -103,18 +103,24 @@ func (c connection) bucketName(ctx context.Context, b bucket) (string, error) {
 	return "mayfly-audit-" + account + "-" + c.Region, err
 }
 
-// readers are the roles of Mayfly's functions that read values, as the deployed function that applies contracts is told them.
-// The resource policy of every secret spares them.
-func (c connection) readers(ctx context.Context) ([]string, error) {
+// spared are roles that the resource policy of every secret spares.
+type spared struct {
+	mayfly     []string // of functions that read values
+	breakGlass string   // of people in an emergency
+}
+
+// readers are the roles that read, as the deployed function that applies contracts is told them.
+func (c connection) readers(ctx context.Context) (spared, error) {
 	const applying = "mayfly-apply-contracts"
 	out, err := lambda.NewFromConfig(c.Config).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(applying)})
 	if err != nil {
-		return nil, fmt.Errorf("ask function %s which roles of Mayfly's read secrets: %w; is Mayfly deployed here?", applying, err)
+		return spared{}, fmt.Errorf("ask function %s which roles of Mayfly's read secrets: %w; is Mayfly deployed here?", applying, err)
 	}
 	if out.Environment == nil || out.Environment.Variables[env.ReaderRoles] == "" {
-		return nil, fmt.Errorf("function %s does not know which roles of Mayfly's read secrets: deploy this version first", applying)
+		return spared{}, fmt.Errorf("function %s does not know which roles of Mayfly's read secrets: deploy this version first", applying)
 	}
-	return strings.Split(out.Environment.Variables[env.ReaderRoles], ","), nil
+	told := out.Environment.Variables
+	return spared{strings.Split(told[env.ReaderRoles], ","), told[env.BreakGlassRole]}, nil
 }
 
 // machineARN is the ARN of a state machine, or the name itself where it is one.

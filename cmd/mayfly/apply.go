@@ -62,7 +62,7 @@ func (c apply) run(ctx context.Context, out output) error {
 	secrets := secretsmanager.NewFromConfig(conn.Config)
 	in := rotation.ApplyContracts{
 		Log: log, Registry: conn.registry(c.tables), Secrets: secrets, Keys: rotation.Keys{Grants: keyring.Keyring{KMS: kms.NewFromConfig(conn.Config)}, Secrets: secrets}, Rand: rand.Reader, Now: time.Now,
-		Source: "cli", Actor: is.ARN, Mayfly: readers,
+		Source: "cli", Actor: is.ARN, Mayfly: readers.mayfly, BreakGlass: readers.breakGlass,
 	}
 	done, failed := in.Apply(ctx, bundle, "cli-"+randomID())
 	if c.JSON {

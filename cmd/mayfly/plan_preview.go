@@ -31,9 +31,9 @@ type held struct {
 }
 
 // preview goes through an application of contracts. The secrets come sorted.
-func preview(ctx context.Context, reg *dynamo.Registry, client *secretsmanager.Client, bundle contract.Bundle, readers []string) ([]planned, error) {
+func preview(ctx context.Context, reg *dynamo.Registry, client *secretsmanager.Client, bundle contract.Bundle, readers spared) ([]planned, error) {
 	h := &held{Client: client, registry: reg, planned: map[string]*planned{}}
-	apply := rotation.ApplyContracts{Log: h, Registry: h, Secrets: h, Mayfly: readers, Rand: rand.Reader, Now: time.Now}
+	apply := rotation.ApplyContracts{Log: h, Registry: h, Secrets: h, Mayfly: readers.mayfly, BreakGlass: readers.breakGlass, Rand: rand.Reader, Now: time.Now}
 	if _, err := apply.Apply(ctx, bundle, "plan"); err != nil {
 		return nil, err
 	}

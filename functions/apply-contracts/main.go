@@ -30,10 +30,10 @@ func main() {
 		Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		Secrets:  secrets,
 		Keys:     rotation.Keys{Grants: keyring.Keyring{KMS: kms.NewFromConfig(cfg)}, Secrets: secrets},
-		Mayfly:   env.MustList(env.ReaderRoles),
-		Rand:     rand.Reader,
-		Now:      time.Now,
-		Source:   "aws.cloudformation",
+		Mayfly:   env.MustList(env.ReaderRoles), BreakGlass: env.Must(env.BreakGlassRole),
+		Rand:   rand.Reader,
+		Now:    time.Now,
+		Source: "aws.cloudformation",
 	}
 	file := env.Must(env.ContractsFile)
 	lambda.Start(cfn.LambdaWrap(func(ctx context.Context, event cfn.Event) (string, map[string]any, error) {

@@ -12,8 +12,9 @@ import (
 func main() {
 	cfg := function.Config()
 	step := &rotation.PropagateSecret{
-		Log:    function.AuditLog(cfg),
-		Access: rotation.Access{Secrets: secretsmanager.NewFromConfig(cfg), Mayfly: env.MustList(env.ReaderRoles)},
+		Log: function.AuditLog(cfg),
+		Access: rotation.Access{Secrets: secretsmanager.NewFromConfig(cfg), Mayfly: env.MustList(env.ReaderRoles),
+			BreakGlass: env.Must(env.BreakGlassRole)},
 	}
 	function.Start(step.Handle)
 }

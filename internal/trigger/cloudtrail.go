@@ -96,6 +96,9 @@ func cloudTrail(e envelope) (Resolution, error) {
 	t := Trigger{ID: identity(c.ID), Source: e.Source, Actor: c.Caller.name()}
 	read, concerns := effects()[c.Service][c.Name]
 	if !concerns {
+		read, concerns = readings()[c.Service][c.Name]
+	}
+	if !concerns {
 		why := clip(c.Name, 64) + " changes neither a secret of Secrets Manager nor who can read one"
 		if c.ReadOnly {
 			why = clip(c.Name, 64) + " only reads"
@@ -110,6 +113,7 @@ func cloudTrail(e envelope) (Resolution, error) {
 	switch {
 	case err != nil:
 		return Resolution{}, err
+	case r.Ignored != "":
 	case c.ErrorCode != "":
 		return ignore(r.Trigger, "the call "+c.Name+" was refused and changed nothing"), nil
 	case c.Caller.mayfly():
@@ -135,7 +139,7 @@ func (c caller) mayfly() bool {
 	_, assumed, _ := strings.Cut(c.ARN, ":assumed-role/")
 	role, session, _ := strings.Cut(assumed, "/")
 	return role != "" && c.Session.Issuer.Type == "Role" && c.Session.Issuer.UserName == role &&
-		strings.HasPrefix(role, "mayfly-") && session == role
+		strings.HasPrefix(role, "mayfly-") && role != BreakGlass && session == role // people name their sessions as they like
 }
 
 // secret gives the keys of the secret that a call of Secrets Manager names. The answer holds the whole ARN or the name;

@@ -74,6 +74,7 @@ func wants() map[string]want {
 		"access-analyzer-internal-access-finding.json":            {trigger.Incident, trigger.None, "", "inside the account"},
 		"access-analyzer-unused-access-finding.json":              {trigger.Incident, trigger.Routine, "", ""}, // on another role
 
+		"cloudtrail-secretsmanager-breakglass.json":            {trigger.Incident, trigger.Routine, orders, ""},
 		"cloudtrail-secretsmanager-putresourcepolicy.json":     {trigger.AccessChange, trigger.Routine, orders, ""},
 		"cloudtrail-iam-attachrolepolicy.json":                 {trigger.AccessChange, trigger.Routine, orders, ""},
 		"cloudtrail-iam-putrolepolicy.json":                    {trigger.AccessChange, trigger.Routine, "", ""}, // of another role

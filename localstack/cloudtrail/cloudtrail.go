@@ -1,8 +1,10 @@
 // Package cloudtrail is the local stack's AWS CloudTrail, as far as EventBridge shows it: each management call that changes
-// something becomes an "AWS API Call via CloudTrail" event on the default bus, failed calls too.
+// something, or reads the value of a secret, becomes an "AWS API Call via CloudTrail" event on the default bus, failed calls
+// too.
 //
 // Sources:
-//   - https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html (read-only calls do not come)
+//   - https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+//   - https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html (who gets reads)
 //   - https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 //   - https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-cloudtrail.html
 //
@@ -11,7 +13,9 @@ package cloudtrail
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +32,9 @@ var changing = map[string]map[string]bool{
 	"kms": set("CreateGrant", "RetireGrant", "RevokeGrant", "PutKeyPolicy", "ScheduleKeyDeletion", "DisableKey"),
 }
 
+// reading are the calls that give values away: who has seen one is worth knowing. Of other reads nobody asks.
+var reading = set("GetSecretValue", "BatchGetSecretValue")
+
 // hidden are members of requests that CloudTrail never records.
 var hidden = set("SecretString", "SecretBinary", "RotationToken")
 
@@ -39,26 +46,45 @@ func set(names ...string) map[string]bool {
 	return s
 }
 
-// Record makes the event of a call that was carried out, or refused; ok is false where there is none.
-func Record(call *stack.Call, reply stack.Reply) (event []byte, ok bool) {
-	if !changing[call.Service][call.Operation] {
-		return nil, false
+// Record makes the events of a call that was carried out, or refused: none, one, or, for a batch, one more for each of it.
+func Record(call *stack.Call, reply stack.Reply) [][]byte {
+	reads := call.Service == "secretsmanager" && reading[call.Operation]
+	if !reads && !changing[call.Service][call.Operation] {
+		return nil
 	}
 	detail := map[string]any{
-		"eventVersion": "1.11", "eventType": "AwsApiCall", "eventCategory": "Management", "managementEvent": true, "readOnly": false,
+		"eventVersion": "1.11", "eventType": "AwsApiCall", "eventCategory": "Management", "managementEvent": true, "readOnly": reads,
 		"eventSource": call.Service + ".amazonaws.com", "eventName": call.Operation, "eventTime": stamp(call.Time), "eventID": name.UUID(),
 		"awsRegion": stack.Region, "recipientAccountId": stack.Account, "sourceIPAddress": "127.0.0.1", "requestID": name.UUID(),
 		"userAgent": call.Request.UserAgent(), "userIdentity": identity(call.Caller),
-		"requestParameters": parameters(call), "responseElements": response(reply),
+		"requestParameters": parameters(call), "responseElements": nil,
 	}
 	if reply.Status >= 300 {
 		detail["errorCode"] = reply.Code
-		detail["responseElements"] = nil
+	} else if !reads {
+		detail["responseElements"] = response(reply)
 	}
-	event, err := json.Marshal(map[string]any{
+	events := [][]byte{event(call, detail)}
+	if call.Operation != "BatchGetSecretValue" || reply.Status >= 300 {
+		return events
+	}
+	// Each value that a batch gives away has an entry of its own.
+	// Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
+	var given struct{ SecretValues []struct{ ARN string } }
+	_ = json.Unmarshal(reply.Body, &given) // an answer of the service's own
+	for _, v := range given.SecretValues {
+		one := maps.Clone(detail)
+		one["eventName"], one["eventID"], one["requestParameters"] = "GetSecretValue", name.UUID(), map[string]any{"secretId": v.ARN}
+		events = append(events, event(call, one))
+	}
+	return events
+}
+
+func event(call *stack.Call, detail map[string]any) []byte {
+	text, _ := json.Marshal(map[string]any{ // maps of texts always marshal
 		"source": "aws." + call.Service, "detail-type": "AWS API Call via CloudTrail", "time": stamp(call.Time), "detail": detail,
 	})
-	return event, err == nil
+	return text
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
@@ -68,12 +94,16 @@ func identity(caller stack.Identity) map[string]any {
 	if caller.Role == "" {
 		return map[string]any{"type": "Root", "arn": caller.ARN, "accountId": stack.Account, "principalId": stack.Account}
 	}
+	session := map[string]any{"sessionIssuer": map[string]any{
+		"type": "Role", "accountId": stack.Account, "userName": caller.Role, "arn": "arn:aws:iam::" + stack.Account + ":role/" + caller.Role,
+	}}
+	if caller.Session != nil {
+		session["attributes"] = map[string]any{"mfaAuthenticated": strconv.FormatBool(caller.Session.MFA)}
+	}
 	return map[string]any{
 		"type": "AssumedRole", "arn": caller.ARN, "accountId": stack.Account,
-		"principalId": "AROALOCAL:" + caller.ARN[strings.LastIndex(caller.ARN, "/")+1:],
-		"sessionContext": map[string]any{"sessionIssuer": map[string]any{
-			"type": "Role", "accountId": stack.Account, "userName": caller.Role, "arn": "arn:aws:iam::" + stack.Account + ":role/" + caller.Role,
-		}},
+		"principalId":    "AROALOCAL:" + caller.ARN[strings.LastIndex(caller.ARN, "/")+1:],
+		"sessionContext": session,
 	}
 }
 

@@ -21,6 +21,7 @@ type event struct {
 	DetailType string `json:"detail-type"`
 	Detail     struct {
 		EventName, EventSource, ErrorCode string
+		ReadOnly                          bool
 		RequestParameters                 map[string]any
 		UserIdentity                      struct {
 			Type, Arn      string
@@ -29,23 +30,21 @@ type event struct {
 	} `json:"detail"`
 }
 
-// Changes are recorded with who made them and what they asked for; reads are not, and no value ever is.
+// Changes and values that were read are recorded with who did it and what they asked for; no value ever is.
 func TestRecord(t *testing.T) {
 	clock := stack.NewClock()
 	server := stacktest.Start(t, clock, local.New(clock))
 	var events []event
 	var raw strings.Builder
 	server.Endpoint.Observe = func(_ context.Context, call *stack.Call, reply stack.Reply) {
-		text, ok := cloudtrail.Record(call, reply)
-		if !ok {
-			return
+		for _, text := range cloudtrail.Record(call, reply) {
+			raw.Write(text)
+			var e event
+			if err := json.Unmarshal(text, &e); err != nil {
+				t.Error(err)
+			}
+			events = append(events, e)
 		}
-		raw.Write(text)
-		var e event
-		if err := json.Unmarshal(text, &e); err != nil {
-			t.Error(err)
-		}
-		events = append(events, e)
 	}
 	const value = "correct horse battery staple"
 	ctx, root := t.Context(), secretsmanager.NewFromConfig(server.Config)
@@ -66,10 +65,18 @@ func TestRecord(t *testing.T) {
 	if _, err = role.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("prod/none"), SecretString: aws.String(value)}); err == nil {
 		t.Fatal("a value was put into a secret that is not there")
 	}
-	if len(events) != 3 {
-		t.Fatalf("%d events, want one for each change and none for the read: %+v", len(events), events)
+	_, err = root.BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: []string{"prod/x"}})
+	must(err)
+	_, err = root.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String("prod/x")})
+	must(err)
+	if len(events) != 6 {
+		t.Fatalf("%d events, want one for each change and each reading, one more for the value of the batch, and none for the description: %+v", len(events), events)
 	}
-	for i, want := range []struct{ name, who, code string }{{"CreateSecret", "Root", ""}, {"TagResource", "dev", ""}, {"PutSecretValue", "dev", "ResourceNotFoundException"}} {
+	for i, want := range []struct{ name, who, code string }{{"CreateSecret", "Root", ""}, {"GetSecretValue", "Root", ""}, {"TagResource", "dev", ""},
+		{"PutSecretValue", "dev", "ResourceNotFoundException"}, {"BatchGetSecretValue", "Root", ""}, {"GetSecretValue", "Root", ""}} {
+		if reads := strings.Contains(want.name, "Get"); events[i].Detail.ReadOnly != reads {
+			t.Errorf("event %d, %s, only reads: %v", i, want.name, !reads)
+		}
 		e := events[i]
 		who := e.Detail.UserIdentity.SessionContext.SessionIssuer.UserName
 		if who == "" {
@@ -79,7 +86,10 @@ func TestRecord(t *testing.T) {
 			t.Errorf("event %d is %+v, want %+v", i, e, want)
 		}
 	}
-	tags, _ := json.Marshal(events[1].Detail.RequestParameters["tags"])
+	if id, _ := events[5].Detail.RequestParameters["secretId"].(string); !strings.HasSuffix(id[:max(0, len(id)-7)], ":secret:prod/x") {
+		t.Errorf("the value of the batch is recorded as that of %s", id)
+	}
+	tags, _ := json.Marshal(events[2].Detail.RequestParameters["tags"])
 	if string(tags) != `[{"key":"mayfly:compromised","value":"seen in a log"}]` {
 		t.Errorf("tags are recorded as %s", tags)
 	}

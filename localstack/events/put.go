@@ -1,11 +1,13 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -207,8 +209,9 @@ func (s *Service) Inject() http.Handler {
 
 // match hands the event to the targets of every enabled rule whose pattern it matches. The caller holds the mutex.
 func (s *Service) match(b *bus, event []byte, id string, now time.Time) error {
+	reads := onlyReads(event)
 	for _, r := range b.rules {
-		if r.pattern == nil || !r.enabled() {
+		if r.pattern == nil || !r.enabled() || reads && r.State != allManagement {
 			continue
 		}
 		ok, err := r.pattern.Match(event)
@@ -220,6 +223,25 @@ func (s *Service) match(b *bus, event []byte, id string, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// onlyReads tells whether an event is CloudTrail's of a call that reads: those come to rules only that ask for them.
+// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
+func onlyReads(event []byte) bool {
+	if !bytes.Contains(event, []byte("AWS API Call via CloudTrail")) {
+		return false
+	}
+	var e struct {
+		DetailType string `json:"detail-type"`
+		Detail     struct {
+			EventName string `json:"eventName"`
+			ReadOnly  bool   `json:"readOnly"`
+		} `json:"detail"`
+	}
+	if json.Unmarshal(event, &e) != nil || e.DetailType != "AWS API Call via CloudTrail" || !e.Detail.ReadOnly {
+		return false
+	}
+	return slices.ContainsFunc([]string{"Describe", "Get", "List"}, func(verb string) bool { return strings.HasPrefix(e.Detail.EventName, verb) })
 }
 
 // deliver sends the event to every target of the rule. The caller holds the mutex; the rule and its targets may change

@@ -21,6 +21,9 @@ const (
 	maxPattern = 2048 // characters
 )
 
+// allManagement is the state of rules that want CloudTrail's events of reads, too.
+const allManagement = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+
 type rule struct {
 	Name               string
 	EventPattern       string
@@ -104,7 +107,7 @@ func (r *rule) check() error {
 	case "":
 		r.State = "ENABLED"
 	case "ENABLED", "DISABLED":
-	case "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS": // every event that is put here is seen
+	case allManagement:
 	default:
 		return fail("ValidationException", "Value '%s' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [ENABLED, DISABLED, ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS]", r.State)
 	}

@@ -107,6 +107,16 @@ func (s *Service) Exists(principal string) bool {
 	return principal == "arn:aws:iam::"+stack.Account+":root"
 }
 
+// MaxSession is how long a session of a role may last, in seconds; 0 if there is no such role.
+func (s *Service) MaxSession(role string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.roles[role]; ok {
+		return r.session
+	}
+	return 0
+}
+
 // Policies returns the identity policies of a role, inline ones and attached ones, and nil if there is no such role.
 func (s *Service) Policies(role string) []policy.Named {
 	s.mu.Lock()

@@ -136,6 +136,9 @@ func called() []way {
 				text, _ := value(t, p, orders)
 				put(t, p, orders, text)
 			}},
+		{name: "a value read with the role for emergencies", kind: cloudTrail,
+			want: says(trigger.Incident, "aws.secretsmanager", glassSession, "break-glass: the value was read by "+glassSession),
+			call: func(t *testing.T, p *playground.Playground) { must(t)(breakGlass(t, p, orders)) }},
 		{name: "a workflow of GitHub's", kind: trigger.Kind{Source: "mayfly.manual"},
 			want: says(trigger.Deployment, "github", "dana", "GitHub deployed orders/orders-service to production"), call: workflow},
 		{name: "start-execution", kind: trigger.Kind{Source: "mayfly.manual"}, want: says(trigger.Manual, "aws.states", "on-call", "drill"),

@@ -52,6 +52,7 @@ type Identity struct {
 // Session is what AssumeRole laid upon a session beside its role; nil if nothing.
 type Session struct {
 	Tags     map[string]string
+	MFA      bool     // it was taken with a second factor
 	Policies []string // session policies, JSON; if there are any, the session may do no more than they allow
 }
 

@@ -57,12 +57,21 @@ func TestAssumeRole(t *testing.T) {
 		seconds int32
 		want    string
 	}{
-		"no such role": {"none", 900, "AccessDenied"},
-		"too short":    {"prod-a", 899, "ValidationError"},
+		"no such role":          {"none", 900, "AccessDenied"},
+		"too short":             {"prod-a", 899, "ValidationError"},
+		"too long":              {"prod-a", 43_200, "ValidationError"},
+		"too long for the role": {"prod-a", 3601, "ValidationError"},
 	} {
 		_, err := assume(c.role, c.seconds)
 		if e, is := errors.AsType[smithy.APIError](err); !is || e.ErrorCode() != c.want {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+	for device, code := range map[string]string{"arn:aws:iam::000000000000:mfa/dana": "12345", "": "123456", "short": "123456"} {
+		_, err := c.AssumeRole(t.Context(), &sdk.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/prod-a"),
+			RoleSessionName: aws.String("me"), SerialNumber: &device, TokenCode: &code})
+		if e, is := errors.AsType[smithy.APIError](err); !is || e.ErrorCode() != "AccessDenied" {
+			t.Errorf("device %q, code %q: %v, want AccessDenied", device, code, err)
 		}
 	}
 	clock.Advance(15 * time.Minute)

@@ -1,7 +1,8 @@
 // Package sts is STS of the local stack: who calls, and temporary credentials for the roles that IAM knows.
 //
 // Operations: GetCallerIdentity, AssumeRole.
-// Left out: source identity, MFA, federation, and passing transitive tags on to a role that a role assumes. Who may
+// A second factor is the ARN of a device and any six digits: nobody here has a device that would show the right ones.
+// Left out: source identity, federation, and passing transitive tags on to a role that a role assumes. Who may
 // assume what is decided before a call comes here, see package authorization.
 //
 // Reference: https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
@@ -23,6 +24,8 @@ import (
 type Roles interface {
 	// Role returns a role's ARN, unique id and trust policy; ok is false if there is no such role.
 	Role(name string) (arn, id string, trust policy.Document, ok bool)
+	// MaxSession is how long a session of a role may last, in seconds.
+	MaxSession(name string) int
 	// Managed returns the text of a managed policy.
 	Managed(arn string) (document string, ok bool)
 }
@@ -71,6 +74,8 @@ type assumeRoleInput struct {
 	}
 	Tags              []struct{ Key, Value string }
 	TransitiveTagKeys []string // of interest to the trust policy only
+	SerialNumber      string   // with TokenCode: the caller has a second factor
+	TokenCode         string
 }
 
 type assumeRoleOutput struct {
@@ -95,11 +100,17 @@ func (s *Service) assumeRole(_ context.Context, call *stack.Call, in *assumeRole
 	if in.DurationSeconds < 900 || in.DurationSeconds > 43_200 || !sessionName.MatchString(in.RoleSessionName) {
 		return nil, &stack.Error{Code: "ValidationError", Message: "DurationSeconds must be between 900 and 43200, and RoleSessionName must match [\\w+=,.@-]{2,64}"}
 	}
+	if (in.SerialNumber != "" || in.TokenCode != "") && !SecondFactor(in.SerialNumber, in.TokenCode) {
+		return nil, &stack.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: "MultiFactorAuthentication failed with invalid MFA one time pass code."}
+	}
 	name := in.RoleArn[strings.LastIndex(in.RoleArn, "/")+1:]
 	arn, id, _, ok := s.roles.Role(name)
 	if !ok || arn != in.RoleArn {
 		return nil, &stack.Error{Code: "AccessDenied", Status: http.StatusForbidden,
 			Message: fmt.Sprintf("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", call.Caller.ARN, in.RoleArn)}
+	}
+	if in.DurationSeconds > s.roles.MaxSession(name) {
+		return nil, &stack.Error{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."}
 	}
 	session, err := s.session(in)
 	if err != nil {
@@ -116,13 +127,24 @@ func (s *Service) assumeRole(_ context.Context, call *stack.Call, in *assumeRole
 	return out, nil
 }
 
+var (
+	serialNumber = regexp.MustCompile(`^[\w+=/:,.@-]{9,256}$`)
+	tokenCode    = regexp.MustCompile(`^\d{6}$`)
+)
+
+// SecondFactor says whether these make a second factor.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func SecondFactor(serial, code string) bool {
+	return serialNumber.MatchString(serial) && tokenCode.MatchString(code)
+}
+
 const maxTags = 50
 
 // session is what the request lays upon the session: tags, and policies beyond which it may not go.
 //   - https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 //   - https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
 func (s *Service) session(in *assumeRoleInput) (*stack.Session, error) {
-	out := &stack.Session{Tags: map[string]string{}}
+	out := &stack.Session{Tags: map[string]string{}, MFA: in.TokenCode != ""}
 	if len(in.Tags) > maxTags {
 		return nil, &stack.Error{Code: "ValidationError", Message: fmt.Sprintf("%d session tags, at most %d are allowed", len(in.Tags), maxTags)}
 	}

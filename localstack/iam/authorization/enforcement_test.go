@@ -172,6 +172,8 @@ func TestAssumingRoles(t *testing.T) {
 	trusting("open", `{"AWS":"arn:aws:iam::000000000000:root"}`, "")
 	trusting("external", `{"AWS":"000000000000"}`, `,"Condition":{"StringEquals":{"sts:ExternalId":"secret-handshake"}}`)
 	trusting("tagged", `{"AWS":"000000000000"}`, `,"Condition":{"StringEquals":{"aws:RequestTag/team":"payments"},"ForAllValues:StringEquals":{"aws:TagKeys":["team"]}}`)
+	trusting("guarded", `{"AWS":"000000000000"}`, `,"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"},"NumericLessThan":{"aws:MultiFactorAuthAge":"300"}}`)
+	device, six := aws.String("arn:aws:iam::000000000000:mfa/dana"), aws.String("123456")
 	entitled := w.role(document(grant{"sts:AssumeRole", "*"}, grant{"sts:TagSession", "*"}))
 	tags := func(team string) []ststypes.Tag {
 		return []ststypes.Tag{{Key: aws.String("team"), Value: aws.String(team)}}
@@ -190,6 +192,8 @@ func TestAssumingRoles(t *testing.T) {
 		"without the external id":              {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("external")}, false, false},
 		"with another external id":             {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("external"), ExternalId: aws.String("x")}, false, false},
 		"with the external id":                 {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("external"), ExternalId: aws.String("secret-handshake")}, true, true},
+		"without a second factor":              {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("guarded")}, false, false},
+		"with a second factor":                 {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("guarded"), SerialNumber: device, TokenCode: six}, true, true},
 		"without the tag that trust asks for":  {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("tagged")}, false, false},
 		"with the tag that trust asks for":     {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("tagged"), Tags: tags("payments")}, true, true},
 		"with the tag and one more":            {w.as(entitled), sts.AssumeRoleInput{RoleArn: roleARN("tagged"), Tags: append(tags("payments"), ststypes.Tag{Key: aws.String("x"), Value: aws.String("y")})}, false, false},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/localstack/iam/policy"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
+	"github.com/mayfly-secrets/mayfly/localstack/sts"
 )
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
@@ -30,6 +31,7 @@ func (a *Authorizer) iam(call *stack.Call) ([]need, error) {
 // their own, from both sides.
 //   - https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 //   - https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+//   - https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
 func (a *Authorizer) sts(call *stack.Call) ([]need, error) {
 	r, err := form(call)
 	if err != nil {
@@ -50,6 +52,10 @@ func (a *Authorizer) sts(call *stack.Call) ([]need, error) {
 	n.keys.Set("sts:RoleSessionName", r.Get("RoleSessionName"))
 	if r.Has("ExternalId") {
 		n.keys.Set("sts:ExternalId", r.Get("ExternalId"))
+	}
+	if sts.SecondFactor(r.Get("SerialNumber"), r.Get("TokenCode")) {
+		n.keys.Set("aws:MultiFactorAuthPresent", "true")
+		n.keys.Set("aws:MultiFactorAuthAge", "0")
 	}
 	n.keys.Set("sts:TransitiveTagKeys", members(r, "TransitiveTagKeys.member.%d")...)
 	var tags []tag

@@ -4,7 +4,7 @@ import "strings"
 
 // The condition keys that a policy may name. Every one of them is either given a value by whoever builds a Request, for
 // the calls for which AWS documents one, or belongs to something that the local stack does not have (networks,
-// organisations, federation, MFA), so that it is rightly absent. A key that AWS knows and that is not here would be
+// organisations, federation), so that it is rightly absent. A key that AWS knows and that is not here would be
 // taken for absent by mistake, which is why it is an error.
 //   - https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 //   - https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -12,10 +12,10 @@ func knownKeys() []string {
 	return []string{
 		"aws:CurrentTime", "aws:EpochTime", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:Referer",
 		"aws:RequestedRegion", "aws:ResourceAccount", "aws:TagKeys",
-		"aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid", "aws:username", "aws:MultiFactorAuthPresent",
+		"aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid", "aws:username", "aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge",
 		"aws:PrincipalIsAWSService", "aws:PrincipalServiceName", "aws:SourceArn", "aws:SourceAccount", "aws:ViaAWSService",
-		// Absent: calls through other services by forward access, MFA, networks, organisations, federation.
-		"aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast", "aws:MultiFactorAuthAge",
+		// Absent: calls through other services by forward access, networks, organisations, federation.
+		"aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast",
 		"aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp",
 		"aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:ResourceOrgID", "aws:ResourceOrgPaths", "aws:SourceOrgID", "aws:SourceOrgPaths",
 		"aws:FederatedProvider", "aws:SourceIdentity",
