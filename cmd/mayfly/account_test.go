@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -79,8 +78,8 @@ func account(t *testing.T) *bench {
 	b.make(tables, "AWS::DynamoDB::Table", contractsTable)
 	b.make(tables, "AWS::DynamoDB::Table", runsTable)
 	b.make(buckets, "AWS::S3::Bucket", auditBucket)
-	b.fingerprints = fingerprint.Maker{KMS: kms.NewFromConfig(b.Config),
-		Key: b.make(keys, "AWS::KMS::Key", `{"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}`).Ref}
+	b.fingerprints = fingerprint.New(b.Config,
+		b.make(keys, "AWS::KMS::Key", `{"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}`).Ref)
 	b.make(functions, "AWS::Lambda::Function", applyContracts)
 	b.functions()
 	b.machine("mayfly-rotate", "rotate.asl.json")

@@ -4,7 +4,6 @@ package main
 
 import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -27,7 +26,7 @@ func main() {
 		Bus:    &webhook.EventBus{Events: eventbridge.NewFromConfig(cfg), Name: env.Must(env.Bus)},
 		Log:    function.AuditLog(cfg),
 
-		Fingerprints: fingerprint.Maker{KMS: kms.NewFromConfig(cfg), Key: env.Must(env.FingerprintKey)},
+		Fingerprints: fingerprint.New(cfg, env.Must(env.FingerprintKey)),
 	}
 	function.Start(receiver.Handle)
 }

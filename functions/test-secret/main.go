@@ -4,7 +4,6 @@ package main
 import (
 	"crypto/rand"
 
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
@@ -21,7 +20,7 @@ func main() {
 	step := &rotation.TestSecret{
 		Log: function.AuditLog(cfg), Secrets: secretsmanager.NewFromConfig(cfg),
 		Rotators:     rotation.Rotators{contract.Random: random.Rotator{}, contract.Postgres: postgres.New(rand.Reader)},
-		Fingerprints: fingerprint.Maker{KMS: kms.NewFromConfig(cfg), Key: env.Must(env.FingerprintKey)},
+		Fingerprints: fingerprint.New(cfg, env.Must(env.FingerprintKey)),
 	}
 	function.Start(step.Handle)
 }

@@ -7,23 +7,20 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/mayfly-secrets/mayfly/internal/credential"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
 )
 
-// KMS is the one call that a Maker makes. It changes nothing, and the same message always gives the same answer.
-type KMS interface {
-	GenerateMac(ctx context.Context, in *kms.GenerateMacInput, opts ...func(*kms.Options)) (*kms.GenerateMacOutput, error)
+// Maker makes fingerprints with an HMAC_256 key that never leaves KMS. It may be used concurrently.
+type Maker struct {
+	kms kms
+	key string
 }
 
-// Maker makes fingerprints with an HMAC_256 key that never leaves KMS.
-type Maker struct {
-	KMS KMS
-	Key string // id, ARN or alias
-}
+// New makes a Maker with the credentials, Region and endpoint of a configuration. The key is an id, an ARN or an alias.
+func New(cfg aws.Config, key string) Maker { return Maker{newKMS(cfg, key), key} }
 
 // Of is the fingerprint of a value's secret part, in 64 hex digits: HMAC-SHA256 over the SHA-256 of its password, or of the
 // whole text where it has none. So a password that was found by itself has the fingerprint of the credential that it is part
@@ -36,9 +33,9 @@ func (m Maker) Of(ctx context.Context, v credential.Value) (string, error) {
 		secret = v.Reveal()
 	}
 	sum := sha256.Sum256([]byte(secret))
-	out, err := m.KMS.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &m.Key, MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Message: sum[:]})
+	mac, err := m.kms.generateMac(ctx, m.key, sum[:])
 	if err != nil {
-		return "", fault.Wrap(err, fault.KeyUnavailable, "make a fingerprint with %s", m.Key)
+		return "", fault.Wrap(err, fault.KeyUnavailable, "make a fingerprint with %s", m.key)
 	}
-	return hex.EncodeToString(out.Mac), nil
+	return hex.EncodeToString(mac), nil
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
@@ -45,7 +44,7 @@ func TestStoredValueHasAFingerprint(t *testing.T) {
 	if _, err := sm.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("prod/x"), SecretString: aws.String("stored before, by an earlier attempt"), ClientRequestToken: aws.String(to)}); err != nil {
 		t.Fatal(err)
 	}
-	maker := fingerprint.Maker{KMS: sdk.NewFromConfig(server.Config), Key: made.Ref}
+	maker := fingerprint.New(server.Config, made.Ref)
 	want, err := maker.Of(t.Context(), credential.Parse("stored before, by an earlier attempt"))
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +61,7 @@ func TestStoredValueHasAFingerprint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := &written{}
 			step := rotation.TestSecret{Log: log, Secrets: sm, Rotators: rotation.Rotators{contract.Random: random.Rotator{}},
-				Fingerprints: fingerprint.Maker{KMS: maker.KMS, Key: c.key}}
+				Fingerprints: fingerprint.New(server.Config, c.key)}
 			run, err := step.Handle(t.Context(), req)
 			if err != nil || run.Fingerprint != c.print {
 				t.Errorf("fingerprint %q, %v; want %q", run.Fingerprint, err, c.print)

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mayfly-secrets/mayfly/internal/fingerprint"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 	"github.com/mayfly-secrets/mayfly/internal/webhook"
 )
@@ -121,8 +122,8 @@ func TestLeakedTokensGoOnAsFingerprints(t *testing.T) {
 	if diff := cmp.Diff([]string{b.print(`{"username":"orders","password":"live-token-of-orders"}`), b.print("unknown")}, prints); diff != "" {
 		t.Error(diff)
 	}
-	b.put, b.prints.Key = nil, "alias/none"
-	b.receiver.Memory, b.receiver.Fingerprints = forgetful{}, b.prints
+	b.put = nil
+	b.receiver.Memory, b.receiver.Fingerprints = forgetful{}, fingerprint.New(b.server.Config, "alias/none")
 	status, said := b.send(b.signed("github-secret-scanning"))
 	if status != 502 || len(b.put) != 0 {
 		t.Errorf("without a key: %d %s, %v on the bus", status, said, b.put)

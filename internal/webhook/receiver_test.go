@@ -21,7 +21,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	kmssdk "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -86,7 +85,7 @@ func start(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.prints = fingerprint.Maker{KMS: kmssdk.NewFromConfig(b.server.Config), Key: made.Ref}
+	b.prints = fingerprint.New(b.server.Config, made.Ref)
 	b.sm = secretsmanager.NewFromConfig(b.server.Config)
 	if _, err := b.s3().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(deliveries)}); err != nil {
 		t.Fatal(err)
