@@ -110,7 +110,7 @@ func TestFunctionsImportWhatTheyNeed(t *testing.T) {
 	needs := map[string][]string{
 		postgres: {"contain-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back", "probe-targets"},
 		dynamodb: {"resolve-trigger", "trace-lineage", "admit-rotation", "finish-secret", "close-run", "apply-contracts",
-			"list-secrets", "inspect-secrets", "probe-targets"},
+			"list-secrets", "inspect-secrets", "probe-targets", "probe-access"},
 		kms:    {"apply-contracts"}, // grants; fingerprints are made without it
 		config: {},
 	}

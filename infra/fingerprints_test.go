@@ -19,7 +19,7 @@ func TestFingerprintsAreMadeByNamedFunctionsOnly(t *testing.T) {
 	}
 	want := []string{
 		`Deny to {"AWS":"*"} kms:GenerateMac kms:VerifyMac on * if {"ArnNotEquals":{"aws:PrincipalArn":` +
-			`["iam:role/mayfly-test-secret","iam:role/mayfly-receive-webhook"]}}`,
+			`["iam:role/mayfly-test-secret","iam:role/mayfly-probe-targets","iam:role/mayfly-receive-webhook"]}}`,
 		`to {"AWS":"iam:root"} kms:* on *`,
 	}
 	if diff := cmp.Diff(want, made.statements(key.Properties["KeyPolicy"])); diff != "" {

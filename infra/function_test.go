@@ -69,8 +69,9 @@ func TestFunctionsFindWhatTheyAreGranted(t *testing.T) {
 		"receive-webhook":  {"MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1", "MAYFLY_ENVIRONMENT=prod", "MAYFLY_BUS=mayfly", key},
 		"test-secret":      {key},
 		"list-secrets":     {table, "MAYFLY_DISPATCH_BUCKET=mayfly-dispatch-000000000000-us-east-1"},
-		"inspect-secrets":  {table, "MAYFLY_BUS=mayfly"},
-		"probe-targets":    {table, "MAYFLY_BUS=mayfly"},
+		"inspect-secrets":  {table, readers, glass, "MAYFLY_BUS=mayfly"},
+		"probe-targets":    {table, key, "MAYFLY_BUS=mayfly"},
+		"probe-access":     {table, "MAYFLY_BUS=mayfly", "MAYFLY_STRANGER_ROLE=arn:aws:iam::000000000000:role/mayfly-probe-stranger"},
 		"propagate-secret": {readers, glass},
 		"apply-contracts":  {table, readers, glass, "MAYFLY_CONTRACTS_FILE=contracts.json", "MAYFLY_CONTRACT_COMMIT=4f2d"},
 	}

@@ -16,7 +16,7 @@ type Functions struct {
 	constructs.Construct
 	ResolveTrigger, TraceLineage, AdmitRotation, ContainSecret, CreateSecret, SetSecret, TestSecret, FinishSecret, PropagateSecret,
 	ConfirmAdoption, RevokeSecret, RollBack, CloseRun, ApplyContracts,
-	ListSecrets, InspectSecrets, ProbeTargets *Function
+	ListSecrets, InspectSecrets, ProbeTargets, ProbeAccess *Function
 	all []*Function
 }
 
@@ -55,6 +55,7 @@ func NewFunctions(scope constructs.Construct, id, folder string, log awslogs.Log
 		{&fs.ListSecrets, FunctionProps{"ListSecrets", "Parts what is under contract into batches to be inspected", small, long}},
 		{&fs.InspectSecrets, FunctionProps{"InspectSecrets", "Looks at everything of secrets but their values, and puts drift back", small, watching}},
 		{&fs.ProbeTargets, FunctionProps{"ProbeTargets", "Logs in with values in use, and with revoked ones", medium, watching}},
+		{&fs.ProbeAccess, FunctionProps{"ProbeAccess", "Tries to read secrets as others would", small, watching}},
 	} {
 		made, err := NewFunction(fs.Construct, folder, log, f.props)
 		if err != nil {
@@ -81,16 +82,17 @@ func (fs *Functions) Permit(registry Registry, authority Authority, audit Audit,
 	registry.GrantRecordRun(fs.CloseRun)
 	registry.GrantApply(fs.ApplyContracts)
 	registry.GrantList(fs.ListSecrets)
-	registry.GrantInspect(fs.InspectSecrets, fs.ProbeTargets)
+	registry.GrantInspect(fs.InspectSecrets, fs.ProbeTargets, fs.ProbeAccess)
+	registry.GrantTrace(fs.ProbeTargets)
 
-	authority.GrantObserve(fs.AdmitRotation, fs.ProbeTargets)
+	authority.GrantObserve(fs.AdmitRotation, fs.ProbeTargets, fs.ProbeAccess)
 	authority.GrantRead(fs.Readers()...)
-	fs.tellReaders(fs.PropagateSecret, fs.ApplyContracts)
+	fs.tellReaders(fs.PropagateSecret, fs.ApplyContracts, fs.InspectSecrets)
 	authority.GrantPropose(fs.CreateSecret)
 	authority.GrantMoveLabels(fs.FinishSecret, fs.CloseRun)
 	authority.GrantDescribe(fs.FinishSecret, fs.RollBack, fs.ApplyContracts, fs.InspectSecrets)
 	authority.GrantTag(fs.CloseRun, fs.ApplyContracts, fs.InspectSecrets)
-	authority.GrantDecideAccess(fs.PropagateSecret, fs.ApplyContracts)
+	authority.GrantDecideAccess(fs.PropagateSecret, fs.ApplyContracts, fs.InspectSecrets)
 	authority.GrantAbsolve(fs.CloseRun)
 	authority.GrantCreate(fs.ApplyContracts)
 	authority.GrantRestore(fs.InspectSecrets)

@@ -2,7 +2,11 @@ package infra
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/mayfly-secrets/mayfly/internal/env"
 )
 
 const inspectSource = "mayfly.inspect"
@@ -13,19 +17,37 @@ const inspectSource = "mayfly.inspect"
 func (t Triggers) Inspect(machines Machines, functions *Functions, dispatch Dispatch, webhook Webhook) {
 	dispatch.GrantKeep(functions.ListSecrets)
 	dispatch.GrantBatches(machines.Inspect)
-	webhook.GrantSpeak(inspectSource, functions.InspectSecrets, functions.ProbeTargets)
+	webhook.GrantSpeak(inspectSource, functions.InspectSecrets, functions.ProbeTargets, functions.ProbeAccess)
 
-	role := t.scheduleRole("InspectRole")
-	allow(role, "StartInspect", "states:StartExecution", []*string{machines.Inspect.StateMachineArn()})
+	allow(t.ticks, "StartInspect", "states:StartExecution", []*string{machines.Inspect.StateMachineArn()})
 	t.schedule("Inspect", "mayfly-inspect", "Looks whether everything is as it was left", "cron(0/15 * * * ? *)",
-		machines.Inspect.StateMachineArn(), role, jsii.String(`{"access":false}`))
+		machines.Inspect.StateMachineArn(), jsii.String(`{"access":false}`))
 	t.schedule("Probe", "mayfly-probe", "The same, and tries to read secrets as others would", "cron(7 3 * * ? *)",
-		machines.Inspect.StateMachineArn(), role, jsii.String(`{"access":true}`))
-
-	answer := t.role("InspectionRole", "events.amazonaws.com", nil)
-	machines.GrantRespond(answer)
+		machines.Inspect.StateMachineArn(), jsii.String(`{"access":true}`))
 	t.rule(answered{"Inspection", "An inspection has found what a rotation mends", *webhook.Bus.EventBusName(),
-		pattern(inspectSource, "Secret drift", nil)}, machines.Respond.StateMachineArn(), answer)
+		pattern(inspectSource, "Secret drift", nil)}, machines.Respond.StateMachineArn(), t.rules)
+}
+
+// GrantProbe lets ProbeAccess try to read as others: as a stranger, a role that IAM lets read every secret under contract and
+// that nothing but its secrets' own policies keeps from it, and as the declared services, as far as their roles trust it. More
+// than a hundred roles do not fit into a role's inline policies, and those beyond that are not tried.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+func (a Authority) GrantProbe(scope constructs.Construct, f *Function, services []string) {
+	stranger := awsiam.NewRole(scope, jsii.String("Stranger"), &awsiam.RoleProps{
+		RoleName:    jsii.String("mayfly-probe-stranger"),
+		Description: jsii.String("Mayfly: somebody whom no contract declares, for probes of who can read"),
+		AssumedBy:   awsiam.NewArnPrincipal(f.role.RoleArn()),
+	})
+	stranger.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String("TryToRead"), Actions: jsii.Strings("secretsmanager:GetSecretValue"), Resources: &a.secrets,
+	}))
+	f.Set(env.StrangerRole, stranger.RoleArn())
+	const most = 100
+	roles := []*string{stranger.RoleArn()}
+	for _, role := range services[:min(len(services), most)] {
+		roles = append(roles, jsii.String(role))
+	}
+	f.Allow("TakeRoles", []string{"sts:AssumeRole"}, roles...)
 }
 
 // WatchInspections alarms on what inspections find, and on inspections that find nothing because there are none. Each finding

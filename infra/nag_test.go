@@ -47,7 +47,7 @@ var accepted = []struct{ rule, path, why string }{
 	{"AwsSolutions-IAM5[Resource::<AuditBucket.Arn>/audit/*]", `(Functions/\w+|Webhook/ReceiveWebhook)/Role/DefaultPolicy/Resource`,
 		"Records of every secret lie below audit/."},
 	{"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:prod/*]",
-		`(Functions/\w+|BreakGlass)/Role/DefaultPolicy/Resource`,
+		`((Functions/\w+|BreakGlass)/Role|Triggers/Stranger)/DefaultPolicy/Resource`,
 		"Secrets end in six random characters and are as many as contracts: the environment is what bounds a role."},
 	{"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:mayfly-rotate:*]",
 		`Functions/AdmitRotation/Role/DefaultPolicy/Resource`,

@@ -95,18 +95,26 @@ var permissions = map[string][]string{
 		"s3:GetObject s3:PutObject on " + fleets + "/deliveries/*",
 	},
 	"list-secrets": {
-		"dynamodb:Query on " + contracts + "/index/due",
+		"dynamodb:Query on " + due,
 		"s3:GetObject s3:PutObject on " + fleets + "/dispatch/*",
 	},
 	"inspect-secrets": {
+		decideAccess,
 		"dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
 		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.inspect"}}`,
 		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:RestoreSecret on " + secrets,
 		"secretsmanager:TagResource on " + secrets,
 	},
+	"probe-access": {
+		"dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
+		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.inspect"}}`,
+		"secretsmanager:DescribeSecret secretsmanager:ListSecretVersionIds on " + secrets,
+		"sts:AssumeRole on iam:role/mayfly-probe-stranger iam:role/prod-worker",
+	},
 	"probe-targets": {
-		decrypts,
+		decrypts, fingerprints,
+		"dynamodb:Query on " + contracts + " " + lookup,
 		"dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
 		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.inspect"}}`,
 		"secretsmanager:DescribeSecret secretsmanager:ListSecretVersionIds on " + secrets,
@@ -283,7 +291,7 @@ func checkMachines(t testing.TB, made template) {
 		},
 		"mayfly-inspect": {
 			"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
-			"lambda:InvokeFunction on lambda:function:mayfly-inspect-secrets lambda:function:mayfly-list-secrets lambda:function:mayfly-probe-targets", logs,
+			"lambda:InvokeFunction on lambda:function:mayfly-inspect-secrets lambda:function:mayfly-list-secrets lambda:function:mayfly-probe-access lambda:function:mayfly-probe-targets", logs,
 			"s3:AbortMultipartUpload s3:GetObject s3:ListMultipartUploadParts s3:PutObject on " + fleets + "/results/*",
 			"s3:GetObject on " + fleets + "/dispatch/*",
 			"states:DescribeExecution states:StopExecution on states:execution:mayfly-inspect/InspectBatches:*",

@@ -32,6 +32,7 @@ type Settings struct {
 	StateMachines      string          // context "stateMachines", default statemachines: the folder of *.asl.json
 	Commit             string          // Git commit of the compiled contracts, "unknown" where the build did not say
 	ContractsDigest    string          // SHA-256 of the compiled contracts in hex: a changed one applies them again
+	ServiceRoles       []string        // ARNs of the roles of every declared service in every environment, sorted, but for Mayfly's own
 	Environments       []string        // every environment that a secret under contract lives in, sorted, Environment included
 	Keyed              []KeyedContract // contracts with kms_key, by secret
 }
@@ -131,6 +132,7 @@ func (s *Settings) readContracts() error {
 		}
 		s.Keyed = append(s.Keyed, KeyedContract{Secret: keyed.ID(), Key: c.KMSKey, Readers: readers})
 	}
+	s.ServiceRoles = serviceRoles(bundle.Services)
 	slices.Sort(s.Environments)
 	s.Environments = slices.Compact(s.Environments)
 	if s.Commit = bundle.Commit; s.Commit == "" {
@@ -139,4 +141,19 @@ func (s *Settings) readContracts() error {
 	sum := sha256.Sum256(text)
 	s.ContractsDigest = hex.EncodeToString(sum[:])
 	return nil
+}
+
+// serviceRoles are the roles that declared services have anywhere. Those of Mayfly's functions, which Lambda alone takes, are
+// left out.
+func serviceRoles(services []contract.Service) []string {
+	var roles []string
+	for _, s := range services {
+		for _, p := range s.Environments {
+			if !strings.HasPrefix(contract.RoleName(p.Role), "mayfly-") {
+				roles = append(roles, p.Role)
+			}
+		}
+	}
+	slices.Sort(roles)
+	return slices.Compact(roles)
 }

@@ -13,17 +13,18 @@ import (
 // which is what a person does by hand, too; of one that may be too large they hand over what is read of it.
 type Triggers struct {
 	constructs.Construct
-	deadLetters DeadLetters
+	deadLetters  DeadLetters
+	rules, ticks awsiam.Role // what EventBridge and Scheduler start machines with
 }
 
 // NewTriggers makes the rules and the schedule.
 func NewTriggers(scope constructs.Construct, id string, s Settings, machines Machines, functions *Functions, deadLetters DeadLetters, alarms Alarms) Triggers {
 	t := Triggers{Construct: constructs.NewConstruct(scope, &id), deadLetters: deadLetters}
 	respond := machines.Respond.StateMachineArn()
-	rules := t.role("RuleRole", "events.amazonaws.com", nil)
-	machines.GrantRespond(rules)
+	t.rules = t.role("RuleRole", "events.amazonaws.com", nil)
+	machines.GrantRespond(t.rules)
 	for _, a := range answers(awscdk.Stack_Of(t.Construct), functions.Writers(), s.Environments, s.PagerDutyBus) {
-		t.rule(a, respond, rules)
+		t.rule(a, respond, t.rules)
 	}
 	// A run that fails has closed itself and says so in an audit record. One that was cut off could not.
 	pager := t.role("PagerRole", "events.amazonaws.com", nil)
@@ -33,6 +34,9 @@ func NewTriggers(scope constructs.Construct, id string, s Settings, machines Mac
 			"status":          one{"TIMED_OUT", "ABORTED"},
 			"stateMachineArn": one{machines.Rotate.StateMachineArn()},
 		})}, alarms.Topic.TopicArn(), pager)
+	t.ticks = t.role("ScheduleRole", "scheduler.amazonaws.com", map[string]any{
+		"ArnEquals": map[string]any{"aws:SourceArn": arn(awscdk.Stack_Of(t.Construct), "scheduler", "schedule-group/default")},
+	})
 	t.evaluate(machines)
 	return t
 }
@@ -82,22 +86,14 @@ func (t Triggers) role(id, service string, conditions map[string]any) awsiam.Rol
 // evaluate evaluates every 15 minutes, so that the shortest ttl in use (hours) is kept: what is due costs a read, what
 // is not costs nothing. A tick that could not be delivered in 15 minutes is worthless, since the next one is there.
 func (t Triggers) evaluate(machines Machines) {
-	role := t.scheduleRole("ScheduleRole")
-	machines.GrantRespond(role)
-	t.schedule("Schedule", "mayfly-evaluate", "Finds what is due", "rate(15 minutes)", machines.Respond.StateMachineArn(), role, tick(awscdk.Stack_Of(t.Construct)))
-}
-
-// scheduleRole is one that Scheduler takes for schedules of this account.
-func (t Triggers) scheduleRole(id string) awsiam.Role {
-	role := t.role(id, "scheduler.amazonaws.com", map[string]any{
-		"ArnEquals": map[string]any{"aws:SourceArn": arn(awscdk.Stack_Of(t.Construct), "scheduler", "schedule-group/default")},
-	})
-	t.deadLetters.GrantTicks(role)
-	return role
+	stack := awscdk.Stack_Of(t.Construct)
+	machines.GrantRespond(t.ticks)
+	t.deadLetters.GrantTicks(t.ticks)
+	t.schedule("Schedule", "mayfly-evaluate", "Finds what is due", "rate(15 minutes)", machines.Respond.StateMachineArn(), tick(stack))
 }
 
 // schedule starts a machine. What could not be started is kept, for somebody to look at.
-func (t Triggers) schedule(id, name, says, expression string, machine *string, role awsiam.Role, input *string) {
+func (t Triggers) schedule(id, name, says, expression string, machine, input *string) {
 	awsscheduler.NewCfnSchedule(t.Construct, &id, &awsscheduler.CfnScheduleProps{
 		Name:               &name,
 		Description:        &says,
@@ -106,7 +102,7 @@ func (t Triggers) schedule(id, name, says, expression string, machine *string, r
 		State:              jsii.String("ENABLED"),
 		Target: awsscheduler.CfnSchedule_TargetProperty{
 			Arn:              machine,
-			RoleArn:          role.RoleArn(),
+			RoleArn:          t.ticks.RoleArn(),
 			Input:            input,
 			DeadLetterConfig: awsscheduler.CfnSchedule_DeadLetterConfigProperty{Arn: t.deadLetters.Ticks.QueueArn()},
 			RetryPolicy: awsscheduler.CfnSchedule_RetryPolicyProperty{
@@ -114,7 +110,7 @@ func (t Triggers) schedule(id, name, says, expression string, machine *string, r
 				MaximumRetryAttempts:     jsii.Number(10),
 			},
 		},
-	}).Node().AddDependency(role)
+	}).Node().AddDependency(t.ticks)
 }
 
 // tick is the schedule's input, shaped as EventBridge shapes an event. Scheduler fills in what stands in angle brackets,

@@ -315,11 +315,50 @@ func TestScheduleTicksEvery15Minutes(t *testing.T) {
 	may := []string{
 		"kms:Decrypt kms:GenerateDataKey on kms:key/mayfly",
 		"sqs:SendMessage on sqs:mayfly-undelivered-ticks",
+		"states:StartExecution on states:stateMachine:mayfly-inspect",
 		"states:StartExecution on states:stateMachine:mayfly-respond",
 	}
 	if diff := cmp.Diff(may, made.roleStatements(t, target["RoleArn"])); diff != "" {
 		t.Errorf("its role (- want, + template):\n%s", diff)
 	}
+}
+
+// Inspections run by themselves, with and without probes of access.
+func TestInspectionsAreScheduled(t *testing.T) {
+	made := synthesized()
+	for name, want := range map[string][2]string{
+		"mayfly-inspect": {"cron(0/15 * * * ? *)", `{"access":false}`}, "mayfly-probe": {"cron(7 3 * * ? *)", `{"access":true}`},
+	} {
+		p := made.the(t, "AWS::Scheduler::Schedule", "Name", name).Properties
+		target := p["Target"].(map[string]any)
+		if got := [2]string{p["ScheduleExpression"].(string), target["Input"].(string)}; got != want || p["State"] != "ENABLED" {
+			t.Errorf("%s: %v %v, want %v", name, got, p["State"], want)
+		}
+		if got := made.text(target["Arn"]); !strings.HasSuffix(got, ":stateMachine:mayfly-inspect") {
+			t.Errorf("%s starts %s", name, got)
+		}
+	}
+}
+
+// Whoever could take the stranger's role could read every secret whose own policy does not keep it out: the probe alone takes it,
+// and reading is all that it may.
+func TestStranger(t *testing.T) {
+	made := synthesized()
+	for id, r := range made {
+		if r.Type != "AWS::IAM::Role" || r.Properties["RoleName"] != "mayfly-probe-stranger" {
+			continue
+		}
+		trust := made.statements(r.Properties["AssumeRolePolicyDocument"])
+		if want := []string{`to {"AWS":"iam:role/mayfly-probe-access"} sts:AssumeRole on `}; !slices.Equal(trust, want) {
+			t.Errorf("it is taken by %q, want %q", trust, want)
+		}
+		may := made.roleStatements(t, map[string]any{"Fn::GetAtt": []any{id, "Arn"}})
+		if want := []string{"secretsmanager:GetSecretValue on " + secrets}; !slices.Equal(may, want) {
+			t.Errorf("it may do %q, want %q", may, want)
+		}
+		return
+	}
+	t.Error("there is no stranger")
 }
 
 func TestServicesTakeTheirRolesForThisAccountOnly(t *testing.T) {
@@ -334,6 +373,9 @@ func TestServicesTakeTheirRolesForThisAccountOnly(t *testing.T) {
 				Principal struct{ Service string }
 				Condition map[string]map[string]string
 			}
+		}
+		if r.Properties["RoleName"] == "mayfly-probe-stranger" {
+			continue // below
 		}
 		if err := json.Unmarshal([]byte(trust), &document); err != nil {
 			t.Fatalf("%s: %v in %s", id, err, trust)

@@ -101,7 +101,7 @@ func (h *held) Withdraw(_ context.Context, secret string) error {
 }
 
 // Apply compares the contract with the one in force. It comes last for each secret.
-func (h *held) Apply(ctx context.Context, c contract.Contract, _ []string, _, _ string, keys []string, _, _ time.Time) error {
+func (h *held) Apply(ctx context.Context, c contract.Contract, _, _ []string, _, _ string, keys []string, _, _ time.Time) error {
 	p := h.of(c.ID())
 	had, err := h.registry.Keys(ctx, c.ID())
 	if err != nil {

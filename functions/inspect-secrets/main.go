@@ -22,7 +22,7 @@ func main() {
 			Log: function.AuditLog(cfg), Bus: eventbridge.NewFromConfig(cfg), BusName: env.Must(env.Bus), Lines: os.Stdout,
 			Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		},
-		Secrets: secretsmanager.NewFromConfig(cfg),
+		Secrets: secretsmanager.NewFromConfig(cfg), Mayfly: env.MustList(env.ReaderRoles), BreakGlass: env.Must(env.BreakGlassRole),
 	}
 	function.Start(step.Handle)
 }

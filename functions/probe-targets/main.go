@@ -11,6 +11,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/env"
+	"github.com/mayfly-secrets/mayfly/internal/fingerprint"
 	"github.com/mayfly-secrets/mayfly/internal/function"
 	"github.com/mayfly-secrets/mayfly/internal/inspection"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
@@ -20,13 +21,14 @@ import (
 
 func main() {
 	cfg := function.Config()
+	registry := &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)}
 	step := &inspection.ProbeTargets{
 		Journal: &inspection.Journal{
-			Log: function.AuditLog(cfg), Bus: eventbridge.NewFromConfig(cfg), BusName: env.Must(env.Bus), Lines: os.Stdout,
-			Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
+			Log: function.AuditLog(cfg), Bus: eventbridge.NewFromConfig(cfg), BusName: env.Must(env.Bus), Lines: os.Stdout, Registry: registry,
 		},
 		Secrets:  secretsmanager.NewFromConfig(cfg),
 		Rotators: rotation.Rotators{contract.Postgres: postgres.New(rand.Reader)},
+		Prints:   registry, Fingerprints: fingerprint.New(cfg, env.Must(env.FingerprintKey)),
 	}
 	function.Start(step.Handle)
 }

@@ -25,6 +25,7 @@ const (
 	ReaderRoles    = "MAYFLY_READER_ROLES"     // ARNs of the roles of Mayfly's functions that read values, comma-separated
 	BreakGlassRole = "MAYFLY_BREAK_GLASS_ROLE" // ARN of the role with which people read values in an emergency
 	FingerprintKey = "MAYFLY_FINGERPRINT_KEY"  // ARN of the KMS key that fingerprints of values are made with
+	StrangerRole   = "MAYFLY_STRANGER_ROLE"    // ARN of the role that probes read as and no contract declares
 	GitHubKeys     = "MAYFLY_GITHUB_KEYS"      // GitHub's public keys for secret scanning, as GitHub publishes them; may be missing
 )
 

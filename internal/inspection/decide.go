@@ -18,16 +18,19 @@ import (
 // Sight is what InspectSecrets sees of one secret.
 type Sight struct {
 	registry.Standing
-	Secret authority.Secret
-	Gone   bool  // Secrets Manager does not have it
-	Denied error // by which Mayfly is kept from looking at it
-	Now    time.Time
+	Secret     authority.Secret
+	InForce    string   // its resource policy
+	Mayfly     []string // ARNs of the roles of Mayfly's functions that read
+	BreakGlass string   // ARN of the role for emergencies; "" for none
+	Gone       bool     // Secrets Manager does not have it
+	Denied     error    // by which Mayfly is kept from looking at it
+	Now        time.Time
 }
 
 // A check looks at one thing of a secret that is there to be looked at, and relies on no other check.
 type check func(Sight) (Finding, bool)
 
-var checks = []check{tags, value, age}
+var checks = []check{tags, access, value, age}
 
 // Decide says everything that is wrong with a secret, from what was seen of it.
 func Decide(s Sight) []Finding {

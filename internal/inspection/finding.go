@@ -19,6 +19,7 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/trigger"
 )
 
@@ -38,6 +39,7 @@ const (
 	Expired      Code = "Expired"      // past its ttl: nobody may read it
 	KeepsExpired Code = "KeepsExpired" // past its ttl, and kept by on_expiry
 
+	SharedValue     Code = "SharedValue"     // another secret holds the same value
 	CurrentRefused  Code = "CurrentRefused"  // the target refuses the value in use
 	RevokedHonoured Code = "RevokedHonoured" // a revoked value logs in
 	Untried         Code = "Untried"         // the target could not be asked
@@ -57,7 +59,7 @@ const (
 )
 
 var grades = map[Code]Grade{
-	PolicyDrift: Drift, TagDrift: Drift, ValueChanged: Drift, Deleted: Drift, Missing: Drift, Unreadable: Drift, CurrentRefused: Drift,
+	PolicyDrift: Drift, TagDrift: Drift, ValueChanged: Drift, Deleted: Drift, Missing: Drift, Unreadable: Drift, CurrentRefused: Drift, SharedValue: Drift,
 	Late: Warning, Untried: Warning, Overdue: Behind, Expired: Behind, KeepsExpired: Behind, RevokedHonoured: Breach, ProbeFailed: Breach,
 }
 
@@ -75,12 +77,12 @@ type Finding struct {
 
 // Repair is what puts a finding right. The zero Repair puts nothing right.
 type Repair struct {
-	Tags    map[string]string // to be written over what is there
-	Policy  []byte            // the resource policy to be put
-	Restore bool              // take the mark for deletion off
+	Tags    map[string]string    // to be written over what is there
+	Access  *blastradius.Options // of the resource policy to be put
+	Restore bool                 // take the mark for deletion off
 }
 
-func (r Repair) none() bool { return len(r.Tags) == 0 && len(r.Policy) == 0 && !r.Restore }
+func (r Repair) none() bool { return len(r.Tags) == 0 && r.Access == nil && !r.Restore }
 
 // identity names what a finding is about without repeating it: tags and policies are other people's text.
 func identity(parts ...any) string {

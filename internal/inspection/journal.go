@@ -28,6 +28,7 @@ import (
 const (
 	EventInspecting = "inspecting" // an inspection begins
 	EventFound      = "found"      // something is wrong with a secret
+	EventProbed     = "probed"     // evidence: reading was tried as others
 )
 
 // Batch is what a step is given: a few secrets under contract.

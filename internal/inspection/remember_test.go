@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/internal/policy"
 	"github.com/mayfly-secrets/mayfly/internal/registry"
@@ -22,7 +23,7 @@ func TestRemember(t *testing.T) {
 	stands := Finding{Code: Overdue, Detail: "x", Reason: "r"}
 	changed := Finding{Code: ValueChanged, Detail: "v1", Reason: "r", Type: trigger.Upstream}
 	other := Finding{Code: ValueChanged, Detail: "v2", Reason: "r", Type: trigger.Upstream}
-	widened := Finding{Code: PolicyDrift, Detail: "p", Reason: "r", Type: trigger.AccessChange, Repair: Repair{Policy: []byte("{}")}}
+	widened := Finding{Code: PolicyDrift, Detail: "p", Reason: "r", Type: trigger.AccessChange, Repair: Repair{Access: &blastradius.Options{}}}
 	incident := Finding{Code: RevokedHonoured, Detail: "v", Reason: "r", Type: trigger.Incident}
 	type step struct {
 		after  time.Duration // since start

@@ -27,7 +27,19 @@ type ProbeTargets struct {
 		authority.Lister
 		authority.Reader
 	}
-	Rotators rotation.Rotators
+	Rotators     rotation.Rotators
+	Prints       Prints
+	Fingerprints interface {
+		// Of makes the fingerprint of a value; nothing of the value is in it.
+		Of(ctx context.Context, v credential.Value) (string, error)
+	}
+}
+
+// Prints is what the registry knows of which value is whose. Writes are durable once they return, and may be repeated.
+type Prints interface {
+	Fingerprints(ctx context.Context, secret string) ([]registry.Fingerprint, error)
+	Holders(ctx context.Context, print string) ([]registry.Fingerprint, error)
+	SetFingerprint(ctx context.Context, secret, version, print string) error
 }
 
 // Old is how many revoked versions an inspection with probes of access tries, the newest first. Every other one tries the one
@@ -40,22 +52,26 @@ const patience = 8 * time.Second
 // Handle probes the targets of a batch.
 func (s *ProbeTargets) Handle(ctx context.Context, b Batch) (Report, error) {
 	return s.Journal.each(ctx, b, func(standing registry.Standing) (int, error) {
-		kind, known := s.Rotators[standing.Contract.Kind]
-		if !known || standing.Contract.Target == nil {
-			return 0, nil // nothing honours a value of this kind but the services themselves
-		}
 		secret, err := authority.Describe(ctx, s.Secrets, standing.Contract.ID())
-		if fault.CodeOf(err) == fault.SecretMissing || denied(err) || err == nil && secret.Current == "" {
+		if fault.CodeOf(err) == fault.SecretMissing || authority.Denied(err) || err == nil && secret.Current == "" {
 			return 0, nil // InspectSecrets has found that
 		}
 		if err != nil {
 			return 0, err
 		}
-		tried, err := s.try(ctx, kind, standing, secret, b)
+		var findings []Finding
+		if kind, known := s.Rotators[standing.Contract.Kind]; known && standing.Contract.Target != nil {
+			tried, err := s.try(ctx, kind, standing, secret, b)
+			if err != nil {
+				return 0, err
+			}
+			findings = Judge(tried, standing, secret, b.Context.Now())
+		}
+		shared, err := s.trace(ctx, standing.Contract.ID(), secret.Current)
 		if err != nil {
 			return 0, err
 		}
-		findings := Judge(tried, standing, secret, b.Context.Now())
+		findings = append(findings, shared...)
 		return len(findings), s.Journal.settle(ctx, b.Context, standing, secret, findings, func(Repair) error { return nil })
 	})
 }

@@ -16,18 +16,21 @@ import (
 type Entry struct {
 	Contract contract.Contract
 	Readers  []string // ARNs of the declared services' roles; nil where an earlier version of Mayfly applied the contract
-	Digest   string
-	Commit   string
-	Fence    int64
-	Head     audit.Head // zero when not known
-	Lease    Lease
-	Rotated  Rotated          // zero when not known: no run has rotated the secret, or the registry was rebuilt since
-	Found    map[string]Found // what each step of an inspection remembers, by step
+	// ARNs of the roles that the same services have in other environments: they must not read
+	Elsewhere []string
+	Digest    string
+	Commit    string
+	Fence     int64
+	Head      audit.Head // zero when not known
+	Lease     Lease
+	Rotated   Rotated          // zero when not known: no run has rotated the secret, or the registry was rebuilt since
+	Found     map[string]Found // what each step of an inspection remembers, by step
 }
 
 // Rotated is what the last successful run wrote on the secret as tags, which others may overwrite there.
 type Rotated struct {
 	Version string
+	Before  string    // the version in use before it, "" for none
 	At      time.Time // tag rotated-at
 	Expires time.Time // tag expires-at
 }

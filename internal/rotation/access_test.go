@@ -146,7 +146,7 @@ func (s *shelf) Append(_ context.Context, h audit.Head, r audit.Record) (audit.H
 	return h, nil
 }
 
-func (s *shelf) Apply(_ context.Context, _ contract.Contract, readers []string, _, _ string, _ []string, _, _ time.Time) error {
+func (s *shelf) Apply(_ context.Context, _ contract.Contract, readers, _ []string, _, _ string, _ []string, _, _ time.Time) error {
 	s.readers = readers
 	return nil
 }

@@ -29,7 +29,7 @@ import (
 type ApplyContracts struct {
 	Log      Log
 	Registry interface {
-		Apply(ctx context.Context, c contract.Contract, readers []string, digest, commit string, keys []string, dueAt, now time.Time) error
+		Apply(ctx context.Context, c contract.Contract, readers, elsewhere []string, digest, commit string, keys []string, dueAt, now time.Time) error
 		Withdraw(ctx context.Context, secret string) error
 		InForce(ctx context.Context) ([]string, error)
 	}
@@ -151,7 +151,7 @@ func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contrac
 	if err := s.guard(ctx, c, initial, readers, secret, now, created, say); err != nil {
 		return created, err
 	}
-	return created, s.Registry.Apply(ctx, c, readers, contract.Digest(c), b.Commit, contract.Keys(c, b.Services), firstDue(c, initial, secret.Tags, now), now)
+	return created, s.Registry.Apply(ctx, c, readers, blastradius.RolesElsewhere(c, b.Services), contract.Digest(c), b.Commit, contract.Keys(c, b.Services), firstDue(c, initial, secret.Tags, now), now)
 }
 
 // guard puts the resource policy of a secret in force where the one in force is another one. A run may have gone behind its

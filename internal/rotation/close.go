@@ -175,7 +175,7 @@ func rotated(run *Run) registry.Rotated {
 		return registry.Rotated{}
 	}
 	at := run.SetAt.UTC().Truncate(time.Second)
-	return registry.Rotated{Version: run.To.ID, At: at, Expires: at.Add(time.Duration(run.Policy.TTL))}
+	return registry.Rotated{Version: run.To.ID, Before: run.From.ID, At: at, Expires: at.Add(time.Duration(run.Policy.TTL))}
 }
 
 // nextDue is when the registry offers the secret for evaluation again.

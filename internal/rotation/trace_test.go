@@ -73,7 +73,7 @@ func (f *family) has(secret, version, value string, ended time.Duration) {
 	}
 	environment, name, _ := strings.Cut(secret, "/")
 	claim := registry.Claim{Secret: secret, Now: f.now, Lease: registry.Lease{Run: version, Until: f.now.Add(time.Hour)}}
-	err := f.reg.Apply(f.Context(), contract.Contract{Environment: environment, Name: name}, nil, "", "", nil, f.now, f.now)
+	err := f.reg.Apply(f.Context(), contract.Contract{Environment: environment, Name: name}, nil, nil, "", "", nil, f.now, f.now)
 	if err == nil {
 		_, err = f.reg.Acquire(f.Context(), claim)
 	}

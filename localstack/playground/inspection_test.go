@@ -3,11 +3,13 @@ package playground_test
 import (
 	"crypto/rand"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
@@ -46,6 +48,26 @@ type drift struct {
 
 func drifts() []drift {
 	return []drift{
+		{name: "policy widened", code: inspection.PolicyDrift, step: "InspectSecrets", rotates: trigger.AccessChange,
+			change: func(t *testing.T, p *playground.Playground) {
+				widen(t, p, orders, playground.Analytics)
+				if !canRead(t, p, playground.Analytics, orders) {
+					t.Error("the policy was widened, and the stranger does not read")
+				}
+			},
+			after: func(t *testing.T, p *playground.Playground) {
+				if canRead(t, p, playground.Analytics, orders) {
+					t.Error("the stranger reads still")
+				}
+			}},
+		// No run has brought its value, and its contract has no rotation for that.
+		{name: "policy widened, access_change not listed", secret: payments, code: inspection.PolicyDrift, step: "InspectSecrets",
+			change: func(t *testing.T, p *playground.Playground) { widen(t, p, payments, playground.Analytics) },
+			after: func(t *testing.T, p *playground.Playground) {
+				if canRead(t, p, playground.Analytics, payments) {
+					t.Error("the stranger reads still")
+				}
+			}},
 		{name: "tags changed", code: inspection.TagDrift, step: "InspectSecrets",
 			change: func(t *testing.T, p *playground.Playground) {
 				tag(t, p, orders, "owner", "nobody")
@@ -170,13 +192,107 @@ func previous(t *testing.T, p *playground.Playground, secret string) credential.
 	t.Helper()
 	out, err := p.Secrets().DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &secret})
 	must(t)(nil, err)
-	for id, labels := range out.VersionIdsToStages {
+	for version, labels := range out.VersionIdsToStages {
 		if slices.Contains(labels, "AWSPREVIOUS") {
-			v, _, err := p.Value(t.Context(), secret, id)
+			v, _, err := p.Value(t.Context(), secret, version)
 			must(t)(nil, err)
 			return v
 		}
 	}
-	t.Fatalf("no version of %s is AWSPREVIOUS", secret)
+	t.Fatal("there is none")
 	return credential.Value{}
+}
+
+// widen writes a role into every statement of the resource policy of a secret.
+func widen(t *testing.T, p *playground.Playground, secret, role string) {
+	t.Helper()
+	out, err := p.Secrets().GetResourcePolicy(t.Context(), &secretsmanager.GetResourcePolicyInput{SecretId: &secret})
+	must(t)(nil, err)
+	const reader = `"arn:aws:iam::000000000000:role/mayfly-set-secret"`
+	text := strings.ReplaceAll(aws.ToString(out.ResourcePolicy), reader, reader+`,"`+role+`"`)
+	must(t)(p.Secrets().PutResourcePolicy(t.Context(), &secretsmanager.PutResourcePolicyInput{SecretId: &secret, ResourcePolicy: &text}))
+}
+
+// canRead tells whether a role reads a secret.
+func canRead(t *testing.T, p *playground.Playground, role, secret string) bool {
+	t.Helper()
+	may, err := p.Reads(t.Context(), playground.Ask{Role: role, Secret: secret})
+	must(t)(nil, err)
+	return may
+}
+
+// Reading is tried as others would, once a day, and what comes of it is evidence: one record for each secret. What comes of it
+// otherwise than it must is an incident.
+func TestProbeAccess(t *testing.T) {
+	t.Parallel()
+	p := start(t, playground.Options{Policy: brisk})
+	hasten(p)
+	(&failing{Playground: p}).rotate(t, "onboard")
+	(&failing{Playground: p}).rotate(t, "again")
+	(&failing{Playground: p}).rotate(t, "and again") // so that there is a version without a label
+	silence(t, p)
+	inspect(t, p, true)
+	evidence := func(secret string) audit.Record {
+		t.Helper()
+		all := slices.DeleteFunc(records(t, p), func(r audit.Record) bool { return r.Secret != secret || r.Event != inspection.EventProbed })
+		slices.SortFunc(all, func(a, b audit.Record) int { return int(b.Seq - a.Seq) })
+		if len(all) == 0 {
+			t.Fatalf("no evidence of %s", secret)
+		}
+		return all[0]
+	}
+	for _, c := range p.Bundle.Contracts {
+		if r := evidence(c.ID()); r.Outcome != "passed" || !strings.HasPrefix(r.Reason, "mayfly-probe-stranger: refused") {
+			t.Errorf("%s: %s, %s", c.ID(), r.Outcome, r.Reason)
+		}
+		if f := found(t, p, c.ID()); len(f) > 0 {
+			t.Errorf("%s: %+v", c.ID(), f)
+		}
+	}
+	said := evidence(orders).Reason
+	for _, part := range []string{"prod-orders-service: allowed", "prod-orders-service by version mayfly-"} {
+		if !strings.Contains(said, part) {
+			t.Errorf("it does not say %q: %s", part, said)
+		}
+	}
+	if said := evidence(payments).Reason; !strings.Contains(said, "staging-billing-service: refused") || !strings.Contains(said, "prod-billing-service: allowed") {
+		t.Errorf("of another environment it says %s", said)
+	}
+
+	// Between an inspection's look at the policy and its probes, somebody lets the stranger in.
+	before := len(runs(t, p, orders))
+	clear := during(t, p, write{"mayfly-probe-access", "sts", "AssumeRole", 0}, func() {
+		widen(t, p, orders, "arn:aws:iam::000000000000:role/mayfly-probe-stranger")
+	})
+	inspect(t, p, true)
+	clear()
+	if r := evidence(orders); r.Outcome != "failed" || !strings.HasPrefix(r.Reason, "mayfly-probe-stranger: allowed, and must be refused") {
+		t.Errorf("%s, %s", r.Outcome, r.Reason)
+	}
+	made := runs(t, p, orders)
+	if len(made) != before+1 || made[0].Trigger != string(trigger.Incident) || made[0].Outcome != audit.Rotated {
+		t.Fatalf("%d runs followed, the last %+v\n%s", len(made)-before, made[0], told(t, p))
+	}
+	inspect(t, p, true)
+	if r := evidence(orders); r.Outcome != "passed" {
+		t.Errorf("after the rotation: %s, %s", r.Outcome, r.Reason)
+	}
+
+	// Past its expiry nobody reads, and that is as it must be.
+	halt(t, p, "mayfly-evaluate")
+	p.Stack.Clock.Advance(25 * time.Hour)
+	inspect(t, p, true)
+	if r := evidence(orders); r.Outcome != "passed" || !strings.Contains(r.Reason, "prod-orders-service: refused") {
+		t.Errorf("past the expiry: %s, %s", r.Outcome, r.Reason)
+	}
+	if f := found(t, p, orders); len(f) == 0 || f[len(f)-1].ReasonCode != string(inspection.Expired) {
+		t.Errorf("on record: %+v", f)
+	}
+	clean(t, p)
+}
+
+// halt ends a schedule.
+func halt(t *testing.T, p *playground.Playground, name string) {
+	t.Helper()
+	must(t)(scheduler.NewFromConfig(p.AWS).DeleteSchedule(t.Context(), &scheduler.DeleteScheduleInput{Name: &name}))
 }

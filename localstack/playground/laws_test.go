@@ -25,7 +25,15 @@ import (
 const orders = "prod/orders-db"
 
 // start brings a playground up in which waits take a second or two. Contracts in the options come on top of the repository's.
+// Inspections do not come by themselves: the tests change things behind Mayfly's back.
 func start(t *testing.T, o playground.Options) *playground.Playground {
+	t.Helper()
+	o.Uninspected = true
+	return startInspected(t, o)
+}
+
+// startInspected is start with the inspections that come by themselves.
+func startInspected(t *testing.T, o playground.Options) *playground.Playground {
 	t.Helper()
 	root := filepath.Join("..", "..")
 	bundle, problems := source.Load(os.DirFS(filepath.Join(root, "contracts")))
@@ -40,7 +48,6 @@ func start(t *testing.T, o playground.Options) *playground.Playground {
 	if o.Policy == nil {
 		o.Policy = map[string]string{"quiet_period": "1s", "max_overlap": "6s"}
 	}
-	o.Uninspected = true // the tests of inspections ask for each of theirs
 	p, err := playground.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -75,6 +75,8 @@ func granted(s *localstack.Stack) []usage {
 // unmodelled are permissions that AWS asks for and the local stack does not, by statement and action, each with AWS's word
 // for it.
 var unmodelled = map[string]string{
+	"WatchBatches states:DescribeExecution":    distributedMap,
+	"WatchBatches states:StopExecution":        distributedMap,
 	"WatchFleet states:DescribeExecution":      distributedMap,
 	"WatchFleet states:StopExecution":          distributedMap,
 	"WriteResults s3:AbortMultipartUpload":     resultWriter,

@@ -51,7 +51,7 @@ func TestFindAll(t *testing.T) {
 		if i%50 == 7 {
 			continue // never applied
 		}
-		if err := b.Apply(t.Context(), c, nil, "digest", "commit", nil, now, now); err != nil {
+		if err := b.Apply(t.Context(), c, nil, nil, "digest", "commit", nil, now, now); err != nil {
 			t.Fatal(err)
 		}
 		if i%50 == 8 {

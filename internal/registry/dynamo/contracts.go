@@ -17,19 +17,19 @@ import (
 // Apply puts a contract in force, or a changed one in the place of the old. What the registry knows beside it (lease, fence,
 // chain head, due date) stays. A secret that is new is due at dueAt, and its fence begins at the time in milliseconds: it
 // grows by one with each run, so that one which begins again in a rebuilt registry is ahead of whatever a target has seen.
-// readers are the ARNs of the roles of the contract's services. Repeating it changes nothing.
-func (r *Registry) Apply(ctx context.Context, c contract.Contract, readers []string, digest, commit string, keys []string, dueAt, now time.Time) error {
+// readers are the ARNs of the roles of the contract's services, elsewhere those that the same services have in other environments. Repeating it changes nothing.
+func (r *Registry) Apply(ctx context.Context, c contract.Contract, readers, elsewhere []string, digest, commit string, keys []string, dueAt, now time.Time) error {
 	compiled, err := json.Marshal(c)
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "write the contract of %s", c.ID())
 	}
 	write := []types.TransactWriteItem{{Update: &types.Update{
 		TableName: &r.Contracts, Key: key(c.ID(), contractItem),
-		UpdateExpression: aws.String("SET contract = :contract, readers = :readers, digest = :digest, #commit = :commit, #owner = :owner, " +
+		UpdateExpression: aws.String("SET contract = :contract, readers = :readers, elsewhere = :elsewhere, digest = :digest, #commit = :commit, #owner = :owner, " +
 			"environment = :environment, due_pool = :inforce, due_at = if_not_exists(due_at, :due), fence = if_not_exists(fence, :fence)"),
 		ExpressionAttributeNames: map[string]string{"#commit": "commit", "#owner": "owner"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":contract": text(string(compiled)), ":readers": texts(readers), ":digest": text(digest), ":commit": text(commit), ":owner": text(c.Owner),
+			":contract": text(string(compiled)), ":readers": texts(readers), ":elsewhere": texts(elsewhere), ":digest": text(digest), ":commit": text(commit), ":owner": text(c.Owner),
 			":environment": text(c.Environment), ":inforce": text(duePool), ":due": number(dueAt.Unix()), ":fence": number(now.UnixMilli()),
 		},
 	}}}

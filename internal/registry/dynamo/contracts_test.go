@@ -44,12 +44,12 @@ func TestApplyChangesContractAndKeys(t *testing.T) {
 
 	changed := contract.Contract{Name: "orders-db", Environment: "prod", Owner: "platform-team", RotateOn: []string{"commit"}}
 	for range 2 {
-		b.must(b.Apply(t.Context(), changed, []string{"role-a", "role-b"}, "new digest", "new commit", []string{"environment:prod", "ecs:prod/orders"}, now.Add(99*time.Hour), now.Add(time.Hour)))
+		b.must(b.Apply(t.Context(), changed, []string{"role-a", "role-b"}, []string{"role-c"}, "new digest", "new commit", []string{"environment:prod", "ecs:prod/orders"}, now.Add(99*time.Hour), now.Add(time.Hour)))
 		after := b.find()
 		if after.Contract.Owner != "platform-team" || after.Digest != "new digest" || after.Commit != "new commit" {
 			t.Errorf("the contract did not change: %+v", after)
 		}
-		if diff := cmp.Diff([]string{"role-a", "role-b"}, after.Readers); diff != "" {
+		if diff := cmp.Diff([][]string{{"role-a", "role-b"}, {"role-c"}}, [][]string{after.Readers, after.Elsewhere}); diff != "" {
 			t.Errorf("readers (-want +got):\n%s", diff)
 		}
 		if after.Lease != held.Lease || after.Fence != entry.Fence+1 || after.Head != head {

@@ -119,7 +119,7 @@ func TestStanding(t *testing.T) {
 		t.Errorf("before it is applied: %v", err)
 	}
 	keys := []string{"service:prod/orders", "environment:prod"}
-	if err := r.Apply(t.Context(), c, nil, "digest", "commit", keys, noon, noon); err != nil {
+	if err := r.Apply(t.Context(), c, nil, nil, "digest", "commit", keys, noon, noon); err != nil {
 		t.Fatal(err)
 	}
 	got, err := r.Standing(t.Context(), c.ID())

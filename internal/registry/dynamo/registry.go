@@ -148,12 +148,7 @@ func parse(item map[string]types.AttributeValue) (registry.Entry, error) {
 	if err := json.Unmarshal([]byte(str(item["contract"])), &e.Contract); err != nil {
 		return e, fault.Wrap(err, fault.ContractInvalid, "the registry's copy of the contract of %s does not parse: apply the contracts again", str(item["secret"]))
 	}
-	if l, ok := item["readers"].(*types.AttributeValueMemberL); ok {
-		e.Readers = []string{}
-		for _, v := range l.Value {
-			e.Readers = append(e.Readers, str(v))
-		}
-	}
+	e.Readers, e.Elsewhere = list(item["readers"]), list(item["elsewhere"])
 	if m, ok := item["head"].(*types.AttributeValueMemberM); ok {
 		e.Head = audit.Head{Seq: num(m.Value["seq"]), Hash: str(m.Value["hash"]), Date: str(m.Value["date"])}
 	}
@@ -165,7 +160,7 @@ func parse(item map[string]types.AttributeValue) (registry.Entry, error) {
 	}
 	if m, ok := item["rotated"].(*types.AttributeValueMemberM); ok {
 		e.Rotated = registry.Rotated{
-			Version: str(m.Value["version"]), At: time.Unix(num(m.Value["at"]), 0).UTC(), Expires: time.Unix(num(m.Value["expires"]), 0).UTC(),
+			Version: str(m.Value["version"]), Before: str(m.Value["before"]), At: time.Unix(num(m.Value["at"]), 0).UTC(), Expires: time.Unix(num(m.Value["expires"]), 0).UTC(),
 		}
 	}
 	e.Found = foundIn(item)
@@ -174,7 +169,7 @@ func parse(item map[string]types.AttributeValue) (registry.Entry, error) {
 
 func rotatedItem(r registry.Rotated) types.AttributeValue {
 	return &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
-		"version": text(r.Version), "at": number(r.At.Unix()), "expires": number(r.Expires.Unix()),
+		"version": text(r.Version), "before": text(r.Before), "at": number(r.At.Unix()), "expires": number(r.Expires.Unix()),
 	}}
 }
 
@@ -187,6 +182,19 @@ func key(secret, item string) map[string]types.AttributeValue {
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// list reads one; nil where there is none.
+func list(v types.AttributeValue) []string {
+	l, ok := v.(*types.AttributeValueMemberL)
+	if !ok {
+		return nil
+	}
+	all := []string{}
+	for _, one := range l.Value {
+		all = append(all, str(one))
+	}
+	return all
+}
 
 // texts is a list, which may be empty where a set may not.
 func texts(all []string) types.AttributeValue {

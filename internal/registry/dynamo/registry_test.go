@@ -62,7 +62,7 @@ func newBook(t *testing.T) book {
 func (b book) apply(id string, dueAt time.Time, keys ...string) {
 	b.Helper()
 	c := contract.Contract{Name: id[len("prod/"):], Environment: "prod", Owner: "orders-team", RotateOn: []string{"incident"}}
-	if err := b.Apply(b.Context(), c, []string{"role-a"}, "digest of "+id, "commit", keys, dueAt, now); err != nil {
+	if err := b.Apply(b.Context(), c, []string{"role-a"}, nil, "digest of "+id, "commit", keys, dueAt, now); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -106,7 +106,7 @@ func TestLostAnswers(t *testing.T) {
 				}
 			}
 			lost("TransactWriteItems", func() error {
-				return b.Apply(t.Context(), contract.Contract{Name: "orders-db", Environment: "prod"}, nil, "d", "c", []string{"environment:prod"}, now, now)
+				return b.Apply(t.Context(), contract.Contract{Name: "orders-db", Environment: "prod"}, nil, nil, "d", "c", []string{"environment:prod"}, now, now)
 			})
 			before := b.find().Fence
 			lost("UpdateItem", func() error { _, err := b.Acquire(t.Context(), claim("one")); return err })
