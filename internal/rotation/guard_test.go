@@ -30,6 +30,7 @@ type desk struct {
 	records  []audit.Record
 	opened   bool
 	released bool
+	early    bool // the contract was applied by a version of Mayfly that did not note who reads
 }
 
 func (d *desk) Append(_ context.Context, h audit.Head, r audit.Record) (audit.Head, error) {
@@ -38,7 +39,11 @@ func (d *desk) Append(_ context.Context, h audit.Head, r audit.Record) (audit.He
 }
 
 func (d *desk) Acquire(context.Context, registry.Claim) (registry.Entry, error) {
-	return registry.Entry{Contract: d.contract, Readers: []string{}}, nil
+	e := registry.Entry{Contract: d.contract}
+	if !d.early {
+		e.Readers = []string{}
+	}
+	return e, nil
 }
 
 func (d *desk) Release(context.Context, string, string, time.Time, audit.Head) error {
@@ -122,5 +127,17 @@ func TestGuardrailsAtAdmission(t *testing.T) {
 				t.Errorf("the record does not name the rule: %s", last.Reason)
 			}
 		})
+	}
+}
+
+// Without the roles of the declared services a rotation would lock them all out, so none begins.
+func TestAdmissionNeedsToKnowWhoReads(t *testing.T) {
+	d := &desk{contract: contract.Contract{Name: "x", Owner: "team", Environment: "prod", RotateOn: []string{"incident"}}, early: true}
+	a := rotation.Admission{Input: json.RawMessage(`{"secret":"prod/x"}`)}
+	a.Context.Execution.ID, a.Context.Execution.Name, a.Context.Execution.StartTime = "arn", "name", time.Now()
+	a.Context.State.EnteredTime = time.Now()
+	_, err := (&rotation.AdmitRotation{Log: d, Registry: d}).Handle(t.Context(), a)
+	if fault.CodeOf(err) != fault.ContractInvalid || d.opened || !d.released || d.records[0].Event != rotation.EventRefused {
+		t.Errorf("%v; opened %t, released %t, on record %+v", err, d.opened, d.released, d.records)
 	}
 }
