@@ -13,6 +13,7 @@ import (
 
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
+	"github.com/mayfly-secrets/mayfly/internal/inspection"
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
 	"github.com/mayfly-secrets/mayfly/localstack/stack"
 )
@@ -101,7 +102,7 @@ func (s *scenes) evidence(ctx context.Context, seen string) error {
 	sum := sha256.Sum256([]byte(audit.Stamp(now) + seen))
 	_, err := log.Append(ctx, audit.Head{}, audit.Record{
 		ID: hex.EncodeToString(sum[:16]), Time: audit.Stamp(now), Environment: c.Environment, Secret: triedSecret, Owner: c.Owner,
-		Services: strings.Join(c.Services, ","), Event: "probed", Step: "Demo", Actor: "arn:aws:iam::" + stack.Account + ":root", Attempt: 1,
+		Services: strings.Join(c.Services, ","), Event: inspection.EventProbed, Step: "Demo", Actor: "arn:aws:iam::" + stack.Account + ":root", Attempt: 1,
 		Outcome: "passed", Reason: seen,
 	})
 	if err == nil {

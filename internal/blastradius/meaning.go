@@ -2,44 +2,18 @@ package blastradius
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
-
-	"github.com/mayfly-secrets/mayfly/internal/fault"
 )
 
-// PolicyDigest is the same, 64 hex digits, for two resource policies that mean the same: what is in force is compared with
-// what was compiled by it. The order of statements and of values does not count, nor do Sid, Id, repetition, the case of
-// actions and condition keys, or a single value written without a list; everything else does. A role that was deleted
-// stands in the policy in force by its unique id, which is a difference, and rightly so.
+// canon is a policy in canonical form: two that mean the same are the same in it. The order of statements and of values does
+// not count, nor do Id, repetition, the case of actions and condition keys, or a single value written without a list;
+// everything else does. A role that was deleted stands in the policy in force by its unique id, which is a difference, and
+// rightly so. Statements are in the order of the text.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
-//
-// The error (ContractInvalid) says that the text is no policy that Mayfly could have written or compared.
-func PolicyDigest(document []byte) (string, error) {
-	p, err := readPolicy(document)
-	if err != nil {
-		return "", fault.Wrap(err, fault.ContractInvalid, "the resource policy cannot be read; compile the contract's policy again and put it in force")
-	}
-	var statements []string
-	for _, s := range p.statements {
-		statements = append(statements, s.text())
-	}
-	slices.Sort(statements)
-	canonical, err := json.Marshal([]any{p.version, slices.Compact(statements)})
-	if err != nil {
-		return "", fault.Wrap(err, fault.Internal, "write a policy in its canonical form")
-	}
-	sum := sha256.Sum256(canonical)
-	return hex.EncodeToString(sum[:]), nil
-}
-
-// canon is a policy in canonical form, as far as a statement is concerned; statements are in the order of the text.
 type canon struct {
 	version    string
 	statements []meaning
