@@ -42,12 +42,16 @@ func (a Authority) GrantProbe(scope constructs.Construct, f *Function, services 
 		Sid: jsii.String("TryToRead"), Actions: jsii.Strings("secretsmanager:GetSecretValue"), Resources: &a.secrets,
 	}))
 	f.Set(env.StrangerRole, stranger.RoleArn())
+	// The stranger's trust names the function's role itself, which is enough within an account; the services' trust may name
+	// the account. Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 	const most = 100
-	roles := []*string{stranger.RoleArn()}
+	var roles []*string
 	for _, role := range services[:min(len(services), most)] {
 		roles = append(roles, jsii.String(role))
 	}
-	f.Allow("TakeRoles", []string{"sts:AssumeRole"}, roles...)
+	if len(roles) > 0 {
+		f.Allow("TakeRoles", []string{"sts:AssumeRole"}, roles...)
+	}
 }
 
 // WatchInspections alarms on what inspections find, and on inspections that find nothing because there are none. Each finding

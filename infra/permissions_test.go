@@ -110,7 +110,7 @@ var permissions = map[string][]string{
 		"dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
 		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.inspect"}}`,
 		"secretsmanager:DescribeSecret secretsmanager:ListSecretVersionIds on " + secrets,
-		"sts:AssumeRole on iam:role/mayfly-probe-stranger iam:role/prod-worker",
+		"sts:AssumeRole on iam:role/prod-worker",
 	},
 	"probe-targets": {
 		decrypts, fingerprints,
