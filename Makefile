@@ -9,6 +9,9 @@ FUZZTIME  ?= 10s
 FLEET     ?= 10000
 BENCH_ARGS ?=
 
+# A VPC to synthesize with, for the checks: its ids mean nothing.
+VPC := {"id":"vpc-0a1b2c3d4e5f60718","subnets":["subnet-0a1b2c3d4e5f60718","subnet-1a1b2c3d4e5f60718"],"routeTables":["rtb-0a1b2c3d4e5f60718"],"targets":["10.1.0.0/16","sg-0a1b2c3d4e5f60718"],"s3":"pl-63a5400a","dynamodb":"pl-02cd2c6b"}
+
 TOOLS   := tools/node_modules/.bin
 SOURCES := go.mod go.sum $(shell find functions internal -type f ! -name '*_test.go' ! -path '*/testdata/*' 2>/dev/null)
 INFRA   := go.mod go.sum internal/env/env.go $(shell find infra -type f ! -name '*_test.go' ! -name '.*')
@@ -80,7 +83,7 @@ synth: setup build build/infra ## The CloudFormation template, into cdk.out
 	@scripts/synth.sh cdk.out build/functions
 
 .PHONY: synth-local
-synth-local: .mayfly/cdk.out/manifest.json # for the local stack
+synth-local: .mayfly/cdk.out/manifest.json .mayfly/cdk.vpc/manifest.json # for the local stack; the second one in a VPC
 
 .PHONY: deploy
 deploy: setup build build/infra ## Deploy to the AWS account of the environment; CDK_ARGS="-c retentionDays=730 ..."
@@ -88,7 +91,7 @@ deploy: setup build build/infra ## Deploy to the AWS account of the environment;
 
 .PHONY: lint-template
 lint-template: setup synth-local
-	@scripts/cfn-lint.sh .mayfly/cdk.out/Mayfly.template.json
+	@scripts/cfn-lint.sh .mayfly/cdk.out/Mayfly.template.json .mayfly/cdk.vpc/Mayfly.template.json
 
 .PHONY: lint-machines
 lint-machines: setup
@@ -137,6 +140,6 @@ build/infra: $(INFRA)
 	@mkdir -p $(@D)
 	go build -trimpath -o $@ ./infra/app
 
-.mayfly/cdk.out/manifest.json: build/infra build/local/.built build/local/apply-contracts/contracts.json build/local/admit-rotation/guardrails.cedar $(ASL)
-	@scripts/synth.sh .mayfly/cdk.out build/local
+.mayfly/cdk.out/manifest.json .mayfly/cdk.vpc/manifest.json: build/infra build/local/.built build/local/apply-contracts/contracts.json build/local/admit-rotation/guardrails.cedar $(ASL)
+	@scripts/synth.sh $(@D) build/local $(if $(filter %vpc,$(@D)),'$(VPC)')
 	@touch $@

@@ -34,7 +34,7 @@ func NewBreakGlass(scope constructs.Construct, id string, authority Authority, k
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()}, Actions: jsii.Strings("sts:AssumeRole"),
 		Conditions: &map[string]any{"BoolIfExists": map[string]any{mfa: "false"}},
 	}))
-	b.allow("ReadValue", nil, []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, authority.secrets)
+	b.allow("ReadValue", nil, []string{"secretsmanager:GetSecretValue"}, authority.secrets)
 	if len(keys.keys) > 0 {
 		b.allow("DecryptUnderKeys", keys.through(), []string{"kms:Decrypt"}, keys.keys)
 	}

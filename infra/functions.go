@@ -128,6 +128,11 @@ func (fs *Functions) tellReaders(functions ...*Function) {
 	}
 }
 
+// AtTargets are the functions that talk to targets.
+func (fs *Functions) AtTargets() []*Function {
+	return []*Function{fs.ContainSecret, fs.SetSecret, fs.TestSecret, fs.ConfirmAdoption, fs.RevokeSecret, fs.RollBack, fs.ProbeTargets}
+}
+
 // readerRoles are the ARNs of the readers' roles, comma-separated.
 func (fs *Functions) readerRoles() *string {
 	var roles []*string

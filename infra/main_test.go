@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 			write(filepath.Join(built, name, "bootstrap"), name)
 		}
 		write(filepath.Join(built, "apply-contracts", infra.ContractsFile),
-			`{"commit":"4f2d","contracts":[{"environment":"prod","target":{"admin":"prod/orders-db-admin"}},
+			`{"commit":"4f2d","contracts":[{"environment":"prod","target":{"admin":"prod/orders-db-admin","port":5432}},
 			{"name":"settlement-key","environment":"prod","services":["worker"],"kms_key":"arn:aws:kms:us-east-1:000000000000:key/of-payments"}],
 			"services":[{"name":"worker","environments":{"prod":{"role":"arn:aws:iam::000000000000:role/prod-worker"}}}]}`)
 		write(filepath.Join(built, "admit-rotation", infra.GuardrailsFile), `permit (principal, action, resource);`)
@@ -144,6 +144,7 @@ var arns = map[string][2]string{
 	"AWS::Logs::LogGroup":              {"LogGroupName", "arn:aws:logs:us-east-1:000000000000:log-group:%s:*"},
 	"AWS::KMS::Key":                    {"KeyUsage", "arn:aws:kms:us-east-1:000000000000:key/mayfly%s"}, // by its alias
 	"AWS::Events::EventBus":            {"Name", "arn:aws:events:us-east-1:000000000000:event-bus/%s"},
+	"AWS::EC2::SecurityGroup":          {"GroupDescription", "group(%s)"},
 	"AWS::IAM::Role":                   {"RoleName", "arn:aws:iam::000000000000:role/%s"}, // a role without a name is known by its description,
 }
 

@@ -52,17 +52,38 @@ var accepted = []struct{ rule, path, why string }{
 	{"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:mayfly-rotate:*]",
 		`Functions/AdmitRotation/Role/DefaultPolicy/Resource`,
 		"Executions get their names at run time; the machine is named."},
+	{"AwsSolutions-IAM5[Resource::*]", `Functions/(ConfirmAdoption|ContainSecret|ProbeTargets|RevokeSecret|RollBack|SetSecret|TestSecret)/Role/DefaultPolicy/Resource`,
+		"Lambda makes the network interfaces of a function in a VPC, which have no name before; the function itself is denied the same."},
 }
 
 var logicalHash = regexp.MustCompile(`<(\w+?)[0-9A-F]{8}\.`)
 
 func TestNag(t *testing.T) {
-	app, _ := newStack(t, nil)
-	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Verbose: jsii.Bool(true), Reports: jsii.Bool(false)}), nil)
 	met := make([]int, len(accepted))
-	findings := 0
+	findings := nag(t, nil, met) + nag(t, map[string]any{"vpc": ownVPC}, met)
+	for i, a := range accepted {
+		if met[i] == 0 {
+			t.Errorf("%s at %s is accepted and not found any more: take it off the list", a.rule, a.path)
+		}
+		if len(a.why) < 40 {
+			t.Errorf("%s at %s: say why", a.rule, a.path)
+		}
+	}
+	if findings == 0 {
+		t.Error("nothing found at all: the checks did not run")
+	}
+}
+
+// nag runs the checks on a deployment, counts what is accepted, and returns how much was found.
+func nag(t *testing.T, context map[string]any, met []int) (findings int) {
+	t.Helper()
+	app, _ := newStack(t, context)
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Verbose: jsii.Bool(true), Reports: jsii.Bool(false)}), nil)
 	for path, said := range annotations(t, app) {
 		for _, says := range said {
+			if strings.Contains(says, "[ack: mayfly:") {
+				continue // said by the stack itself
+			}
 			findings++
 			says = logicalHash.ReplaceAllString(says, "<$1.")
 			known := false
@@ -77,17 +98,7 @@ func TestNag(t *testing.T) {
 			}
 		}
 	}
-	for i, a := range accepted {
-		if met[i] == 0 {
-			t.Errorf("%s at %s is accepted and not found any more: take it off the list", a.rule, a.path)
-		}
-		if len(a.why) < 40 {
-			t.Errorf("%s at %s: say why", a.rule, a.path)
-		}
-	}
-	if findings == 0 {
-		t.Error("nothing found at all: the checks did not run")
-	}
+	return findings
 }
 
 // annotations are the errors and warnings of a synthesis, by construct path below the stack.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 
 	"github.com/mayfly-secrets/mayfly/internal/blastradius"
 	"github.com/mayfly-secrets/mayfly/internal/contract"
@@ -28,6 +29,7 @@ type Settings struct {
 	GitHubKeys         string          // context "githubKeys": a file with GitHub's public keys for secret scanning; here its text
 	PagerDutyBus       string          // context "pagerDutyBus": the event bus of PagerDuty's partner source, named like it; empty: none
 	DeletionProtection bool            // context "deletionProtection", default true: tables refuse to be deleted
+	VPC                *VPC            // context "vpc": where the functions run that talk to targets; nil: in no VPC
 	Functions          string          // context "functions", default build/functions: one folder with a bootstrap per function
 	StateMachines      string          // context "stateMachines", default statemachines: the folder of *.asl.json
 	Commit             string          // Git commit of the compiled contracts, "unknown" where the build did not say
@@ -35,6 +37,7 @@ type Settings struct {
 	ServiceRoles       []string        // ARNs of the roles of every declared service in every environment, sorted, but for Mayfly's own
 	Environments       []string        // every environment that a secret under contract lives in, sorted, Environment included
 	Keyed              []KeyedContract // contracts with kms_key, by secret
+	Ports              []int           // of the targets of contracts, sorted
 }
 
 // ContractsFile is the name of the compiled contracts beside apply-contracts' bootstrap.
@@ -59,6 +62,9 @@ func ReadSettings(node constructs.Node) (Settings, error) {
 	}
 	if s.DeletionProtection, err = strconv.ParseBool(contextText(node, "deletionProtection", "true")); err != nil {
 		return Settings{}, fmt.Errorf("context deletionProtection: want true or false: %w", err)
+	}
+	if s.VPC, err = readVPC(node.TryGetContext(jsii.String("vpc"))); err != nil {
+		return Settings{}, fmt.Errorf("context vpc: %w; docs/operations.md#a-vpc says what it takes", err)
 	}
 	if file := contextText(node, "githubKeys", ""); file != "" {
 		if s.GitHubKeys, err = readKeys(file); err != nil {
@@ -107,8 +113,11 @@ func (s *Settings) readContracts() error {
 		Contracts []struct {
 			Name, Environment string
 			Services          []string
-			Target            struct{ Admin string }
-			KMSKey            string `json:"kms_key"`
+			Target            struct {
+				Admin string
+				Port  int
+			}
+			KMSKey string `json:"kms_key"`
 		}
 		Services []contract.Service
 	}
@@ -118,6 +127,9 @@ func (s *Settings) readContracts() error {
 	s.Environments = []string{s.Environment}
 	for _, c := range bundle.Contracts {
 		s.Environments = append(s.Environments, c.Environment)
+		if c.Target.Port != 0 {
+			s.Ports = append(s.Ports, c.Target.Port)
+		}
 		// The credential that rotates another may live in an environment that has no contract of its own.
 		if environment, _, ok := strings.Cut(c.Target.Admin, "/"); ok {
 			s.Environments = append(s.Environments, environment)
@@ -134,7 +146,7 @@ func (s *Settings) readContracts() error {
 	}
 	s.ServiceRoles = serviceRoles(bundle.Services)
 	slices.Sort(s.Environments)
-	s.Environments = slices.Compact(s.Environments)
+	s.Environments, s.Ports = slices.Compact(s.Environments), ports(s.Ports)
 	if s.Commit = bundle.Commit; s.Commit == "" {
 		s.Commit = "unknown"
 	}

@@ -31,7 +31,7 @@ func TestSettings(t *testing.T) {
 	}
 	want := infra.Settings{
 		Environment: "prod", RetentionDays: 400, DeletionProtection: true, Functions: built, StateMachines: "statemachines",
-		Commit: "4f2d", ContractsDigest: s.ContractsDigest, Environments: []string{"prod"},
+		Commit: "4f2d", ContractsDigest: s.ContractsDigest, Environments: []string{"prod"}, Ports: []int{5432},
 		ServiceRoles: []string{"arn:aws:iam::000000000000:role/prod-worker"},
 		Keyed: []infra.KeyedContract{{
 			Secret: "prod/settlement-key", Key: "arn:aws:kms:us-east-1:000000000000:key/of-payments", Readers: []string{"arn:aws:iam::000000000000:role/prod-worker"},

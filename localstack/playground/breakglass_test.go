@@ -80,4 +80,8 @@ func TestBreakGlass(t *testing.T) {
 	if err := p.CheckLaws(t.Context(), orders); err != nil {
 		t.Error(err)
 	}
+	// Where the resource policy is gone, the role's own permission is what lets it in.
+	must(t)(p.Secrets().DeleteResourcePolicy(t.Context(), &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(payments)}))
+	must(t)(breakGlass(t, p, payments))
+	settled(t, p)
 }

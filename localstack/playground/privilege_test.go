@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,15 @@ func TestDenialsOutweigh(t *testing.T) {
 		if (c.err == nil) != (c.want == "") || c.err != nil && !strings.Contains(c.err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, c.err, c.want)
 		}
+	}
+}
+
+// With a VPC, functions have a few permissions and denials more, and all goes its way. The network itself is not here.
+func TestDeployedIntoAVPC(t *testing.T) {
+	t.Parallel()
+	needed, err := once(t, filepath.Join("..", "..", ".mayfly", "cdk.vpc"))
+	if err != nil || len(needed) < 50 {
+		t.Fatalf("%d permissions were needed: %v; no template? run `make synth-local`", len(needed), err)
 	}
 }
 

@@ -35,14 +35,15 @@ var usages = struct {
 // keyID is the id of a KMS key, which is another one in every stack.
 var keyID = regexp.MustCompile(`key/[0-9a-f-]{36}$`)
 
-// observe notes, at the end of a test, by which permissions the roles of its stack did what they did.
+// observe notes, at the end of a test, by which permissions the roles of its stack did what they did, of those that the stack
+// has now: a test may deploy another template later.
 func observe(t *testing.T, s *localstack.Stack) {
-	began := time.Now()
+	began, all := time.Now(), granted(s)
 	t.Cleanup(func() {
 		used := s.Access.Used()
 		usages.Lock()
 		defer usages.Unlock()
-		for _, g := range granted(s) {
+		for _, g := range all {
 			alone, is := used[g.Permission]
 			g.Resource = keyID.ReplaceAllString(g.Resource, "key/…")
 			u := usages.byPermission[g.Permission]
