@@ -22,7 +22,7 @@ type TestSecret struct {
 // Handle reads the new value anew: what is tested is what services will read. So is what its fingerprint is made of: a
 // version that an earlier attempt or a dead run stored (S2, S3, S6) comes by here and has one like any other, while
 // CreateSecret, where it finds such a version, never sees its value. A run that goes on behind the commit point (S4) does not
-// come by; its version has no fingerprint until somebody reads the value.
+// come by; its version has no fingerprint until an inspection reads the value.
 func (s *TestSecret) Handle(ctx context.Context, req Request) (Run, error) {
 	kind, err := s.Rotators.of(&req.Run)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
@@ -40,10 +41,12 @@ func sharing(t *testing.T) *playground.Playground {
 	must(t)(p.Wait(t.Context(), execution))
 	value, _, err := p.Value(t.Context(), payment, "")
 	must(t)(nil, err)
-	put, err := p.Secrets().PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String(copied), SecretString: aws.String(value.Reveal())})
-	must(t)(nil, err)
+	put(t, p, copied, value.Reveal())
 	settled(t, p)
-	noted(t, p, copied, aws.ToString(put.VersionId))
+	inspect(t, p, false)
+	if live(t, p, copied).Print != live(t, p, payment).Print {
+		t.Fatal("the inspection did not see that they hold one value")
+	}
 	return p
 }
 
@@ -89,12 +92,6 @@ func (f *failing) fingerprinted(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("no version of %s ended: this looks at the wrong thing", f.id()))
 	}
 	return err
-}
-
-// noted writes what an inspection notes of a value that somebody put: it is that of payment.
-func noted(t *testing.T, p *playground.Playground, secret, version string) {
-	t.Helper()
-	must(t)(nil, index(p).SetFingerprint(t.Context(), secret, version, live(t, p, payment).Print))
 }
 
 // contained checks that the last run of each secret is the containment that one cause brought about, and that they have come
@@ -159,6 +156,24 @@ func TestIncidentContainsItsLineage(t *testing.T) {
 				t.Errorf("%s was rotated %d times; the finder died %d times", copied, n, died)
 			}
 		})
+	}
+}
+
+// Fingerprints are an index: with the registry they can be lost, and an inspection fills it again.
+func TestFingerprintsAreRebuilt(t *testing.T) {
+	p := sharing(t)
+	was := map[string]registry.Fingerprint{}
+	for _, secret := range []string{payment, copied} {
+		was[secret] = live(t, p, secret)
+		_, err := dynamodb.NewFromConfig(p.AWS).DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(playground.ContractsTable), Key: map[string]types.AttributeValue{
+			"secret": &types.AttributeValueMemberS{Value: secret}, "item": &types.AttributeValueMemberS{Value: "fingerprint#" + was[secret].Version}}})
+		must(t)(nil, err)
+	}
+	inspect(t, p, false)
+	for secret, f := range was {
+		if got := live(t, p, secret); got != f {
+			t.Errorf("%+v became %+v", f, got)
+		}
 	}
 }
 
