@@ -111,7 +111,7 @@ func TestFunctionsImportWhatTheyNeed(t *testing.T) {
 		postgres: {"contain-secret", "set-secret", "test-secret", "confirm-adoption", "revoke-secret", "roll-back", "probe-targets"},
 		dynamodb: {"resolve-trigger", "trace-lineage", "admit-rotation", "finish-secret", "close-run", "apply-contracts",
 			"list-secrets", "inspect-secrets", "probe-targets", "probe-access"},
-		kms:    {"apply-contracts"}, // grants; fingerprints are made without it
+		kms:    {"apply-contracts", "inspect-secrets"}, // grants; fingerprints are made without it
 		config: {},
 	}
 	nobody := []string{"github.com/goccy/go-yaml", "gopkg.in/yaml.v2", "gopkg.in/yaml.v3", "sigs.k8s.io/yaml", "github.com/santhosh-tekuri/jsonschema",

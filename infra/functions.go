@@ -112,8 +112,9 @@ func (fs *Functions) but(some []*Function) []*Function {
 func (fs *Functions) PermitKeys(keys Keys) {
 	keys.GrantRead(fs.Readers()...)
 	keys.GrantPropose(fs.CreateSecret)
-	keys.GrantEstablish(fs.ApplyContracts)
-	keys.GrantManageGrants(fs.ApplyContracts)
+	keys.GrantEstablish(fs.ApplyContracts, fs.InspectSecrets)
+	keys.GrantManageGrants(fs.ApplyContracts, fs.InspectSecrets)
+	keys.GrantSeeVersions(fs.InspectSecrets)
 }
 
 // Readers are the functions that may read every value under contract. The resource policy of a secret spares their roles.

@@ -62,16 +62,25 @@ func (k Keys) GrantPropose(f *Function) {
 	k.allow(f, "EncryptUnderKeys", []string{"kms:GenerateDataKey"}, k.through(), k.keys...)
 }
 
-// GrantEstablish lets a function put secrets under the keys of their contracts. Secrets Manager tries a key that it is given
+// GrantEstablish lets functions put secrets under the keys of their contracts. Secrets Manager tries a key that it is given
 // before it uses it, and calls the secret RequestToValidateKeyAccess where there is none yet. The permission to update is of no
-// use without naming a key, which nobody does who only wants to change a value; the function may not read any.
+// use without naming a key, which nobody does who only wants to change a value; the functions may not read any.
 //   - https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
 //   - https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
-func (k Keys) GrantEstablish(f *Function) {
-	k.allow(f, "EstablishKeys", []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}, k.through(jsii.String("RequestToValidateKeyAccess")), k.keys...)
-	k.allow(f, "ChangeKey", []string{"secretsmanager:UpdateSecret"}, map[string]any{
-		"StringEquals": map[string]any{"secretsmanager:KmsKeyArn": k.keys},
-	}, k.own...)
+func (k Keys) GrantEstablish(functions ...*Function) {
+	for _, f := range functions {
+		k.allow(f, "EstablishKeys", []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}, k.through(jsii.String("RequestToValidateKeyAccess")), k.keys...)
+		k.allow(f, "ChangeKey", []string{"secretsmanager:UpdateSecret"}, map[string]any{
+			"StringEquals": map[string]any{"secretsmanager:KmsKeyArn": k.keys},
+		}, k.own...)
+	}
+}
+
+// GrantSeeVersions lets a function see which keys decrypt which version of the secrets whose contracts name a key.
+func (k Keys) GrantSeeVersions(f *Function) {
+	if len(k.own) > 0 {
+		f.Allow("SeeVersionKeys", []string{"secretsmanager:ListSecretVersionIds"}, k.own...)
+	}
 }
 
 // GrantManageGrants lets a function keep the grants of contracts: it makes none but to the declared services, to decrypt secrets

@@ -29,6 +29,14 @@ const (
 	payments = "kms:key/of-payments"
 	through  = ` if {"StringEquals":{"kms:ViaService":"secretsmanager.us-east-1.amazonaws.com"},"StringLike":{"kms:EncryptionContext:SecretARN":["` + secrets + `"`
 	decrypts = "kms:Decrypt on " + payments + through + "]}}"
+	underKey = "secretsmanager:secret:prod/settlement-key-??????"
+
+	establishKeys   = "kms:Decrypt kms:Encrypt kms:GenerateDataKey on " + payments + through + `,"RequestToValidateKeyAccess"]}}`
+	changeKey       = "secretsmanager:UpdateSecret on " + underKey + ` if {"StringEquals":{"secretsmanager:KmsKeyArn":["` + payments + `"]}}`
+	seeGrants       = "kms:ListGrants kms:RevokeGrant on " + payments
+	grantToServices = "kms:CreateGrant on " + payments + ` if {"ForAllValues:StringEquals":{"kms:GrantOperations":"Decrypt"},` +
+		`"StringEquals":{"kms:GrantConstraintType":"EncryptionContextSubset","kms:GranteePrincipal":["iam:role/prod-worker"]},` +
+		`"StringLike":{"kms:EncryptionContext:SecretARN":["` + secrets + `"]}}`
 )
 
 // What those may do who put resource policies.
@@ -100,6 +108,8 @@ var permissions = map[string][]string{
 	},
 	"inspect-secrets": {
 		decideAccess,
+		establishKeys, grantToServices, seeGrants, changeKey,
+		"secretsmanager:ListSecretVersionIds on " + underKey,
 		"dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem on " + contracts,
 		`events:PutEvents on events:event-bus/mayfly if {"StringEquals":{"events:source":"mayfly.inspect"}}`,
 		"secretsmanager:DescribeSecret on " + secrets,
@@ -123,16 +133,11 @@ var permissions = map[string][]string{
 	"apply-contracts": {
 		"dynamodb:DeleteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem on " + contracts,
 		"dynamodb:Query on " + due,
-		"kms:CreateGrant on " + payments + ` if {"ForAllValues:StringEquals":{"kms:GrantOperations":"Decrypt"},` +
-			`"StringEquals":{"kms:GrantConstraintType":"EncryptionContextSubset","kms:GranteePrincipal":["iam:role/prod-worker"]},` +
-			`"StringLike":{"kms:EncryptionContext:SecretARN":["` + secrets + `"]}}`,
-		"kms:Decrypt kms:Encrypt kms:GenerateDataKey on " + payments + through + `,"RequestToValidateKeyAccess"]}}`,
-		"kms:ListGrants kms:RevokeGrant on " + payments,
+		establishKeys, grantToServices, seeGrants, changeKey,
 		decideAccess,
 		"secretsmanager:CreateSecret on " + secrets,
 		"secretsmanager:DescribeSecret on " + secrets,
 		"secretsmanager:TagResource on " + secrets,
-		"secretsmanager:UpdateSecret on " + "secretsmanager:secret:prod/settlement-key-??????" + ` if {"StringEquals":{"secretsmanager:KmsKeyArn":["` + payments + `"]}}`,
 	},
 }
 

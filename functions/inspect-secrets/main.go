@@ -7,11 +7,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/function"
 	"github.com/mayfly-secrets/mayfly/internal/inspection"
+	"github.com/mayfly-secrets/mayfly/internal/keyring"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 )
 
@@ -23,6 +25,7 @@ func main() {
 			Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		},
 		Secrets: secretsmanager.NewFromConfig(cfg), Mayfly: env.MustList(env.ReaderRoles), BreakGlass: env.Must(env.BreakGlassRole),
+		Keys: keyring.Keyring{KMS: kms.NewFromConfig(cfg)},
 	}
 	function.Start(step.Handle)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
@@ -46,4 +47,22 @@ func keyHint(err error) string {
 		return ": its key is disabled or gone; enable it"
 	}
 	return ""
+}
+
+// OpenedBy says which keys decrypt a labelled version, each as Secrets Manager calls it. None: there is no such version.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
+func OpenedBy(ctx context.Context, sm Lister, id, version string) ([]string, error) {
+	pages := secretsmanager.NewListSecretVersionIdsPaginator(sm, &secretsmanager.ListSecretVersionIdsInput{SecretId: &id})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, translate(err, "list the versions of %s", id)
+		}
+		for _, v := range page.Versions {
+			if aws.ToString(v.VersionId) == version {
+				return v.KmsKeyIds, nil
+			}
+		}
+	}
+	return nil, nil
 }

@@ -24,13 +24,14 @@ type Sight struct {
 	BreakGlass string   // ARN of the role for emergencies; "" for none
 	Gone       bool     // Secrets Manager does not have it
 	Denied     error    // by which Mayfly is kept from looking at it
+	Keyed      Keyed    // its key
 	Now        time.Time
 }
 
 // A check looks at one thing of a secret that is there to be looked at, and relies on no other check.
 type check func(Sight) (Finding, bool)
 
-var checks = []check{tags, access, value, age}
+var checks = []check{tags, access, value, age, key, keyRefuses, oldKey, grants, ungranted, wide}
 
 // Decide says everything that is wrong with a secret, from what was seen of it.
 func Decide(s Sight) []Finding {

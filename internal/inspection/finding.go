@@ -39,6 +39,12 @@ const (
 	Expired      Code = "Expired"      // past its ttl: nobody may read it
 	KeepsExpired Code = "KeepsExpired" // past its ttl, and kept by on_expiry
 
+	KeyDrift     Code = "KeyDrift"     // the secret lies under another key than its contract names
+	OldKey       Code = "OldKey"       // the value in use is decrypted by another key, too
+	GrantDrift   Code = "GrantDrift"   // a grant on the secret's key names it and is none of the contract's
+	GrantMissing Code = "GrantMissing" // a declared service has no grant
+	WideGrant    Code = "WideGrant"    // a grant on the secret's key reaches everything under it
+
 	SharedValue     Code = "SharedValue"     // another secret holds the same value
 	CurrentRefused  Code = "CurrentRefused"  // the target refuses the value in use
 	RevokedHonoured Code = "RevokedHonoured" // a revoked value logs in
@@ -60,6 +66,7 @@ const (
 
 var grades = map[Code]Grade{
 	PolicyDrift: Drift, TagDrift: Drift, ValueChanged: Drift, Deleted: Drift, Missing: Drift, Unreadable: Drift, CurrentRefused: Drift, SharedValue: Drift,
+	KeyDrift: Drift, GrantDrift: Drift, OldKey: Warning, GrantMissing: Warning, WideGrant: Warning,
 	Late: Warning, Untried: Warning, Overdue: Behind, Expired: Behind, KeepsExpired: Behind, RevokedHonoured: Breach, ProbeFailed: Breach,
 }
 
@@ -80,9 +87,13 @@ type Repair struct {
 	Tags    map[string]string    // to be written over what is there
 	Access  *blastradius.Options // of the resource policy to be put
 	Restore bool                 // take the mark for deletion off
+	Key     string               // the key to put the secret under
+	Grants  Regrant              // of its key
 }
 
-func (r Repair) none() bool { return len(r.Tags) == 0 && r.Access == nil && !r.Restore }
+func (r Repair) none() bool {
+	return len(r.Tags) == 0 && r.Access == nil && !r.Restore && r.Key == "" && r.Grants.Key == ""
+}
 
 // identity names what a finding is about without repeating it: tags and policies are other people's text.
 func identity(parts ...any) string {

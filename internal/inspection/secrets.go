@@ -19,9 +19,12 @@ type InspectSecrets struct {
 		authority.Tagger
 		authority.Restorer
 		authority.PolicyKeeper
+		authority.Lister
+		authority.Updater
 	}
 	Mayfly     []string // ARNs of the roles of Mayfly's functions that read
 	BreakGlass string   // ARN of the role for emergencies; "" for none
+	Keys       rotation.GrantKeeper
 }
 
 // Handle inspects a batch.
@@ -49,13 +52,15 @@ func (s *InspectSecrets) gather(ctx context.Context, standing registry.Standing)
 	}
 	switch {
 	case fault.CodeOf(err) == fault.SecretMissing:
-		sight.Gone = true
+		sight.Gone, err = true, nil
 	case authority.Denied(err):
-		sight.Denied = err
+		sight.Denied, err = err, nil
 	case err != nil:
 		return sight, err
+	default:
+		sight.Keyed, err = s.keyed(ctx, standing, sight.Secret)
 	}
-	return sight, nil
+	return sight, err
 }
 
 // repair puts one finding right. Each write may be repeated. A run that begins at this very moment puts a policy of its own,
@@ -80,5 +85,5 @@ func (s *InspectSecrets) repair(ctx context.Context, b Batch, standing registry.
 		})
 		return err
 	}
-	return nil
+	return s.rekey(ctx, secret, r)
 }

@@ -134,9 +134,6 @@ func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contrac
 	} else if err == nil {
 		err = s.mark(ctx, c, initial, secret.Tags)
 	}
-	if err == nil {
-		err = s.key(ctx, c, b, request, secret)
-	}
 	if err != nil {
 		return created, err
 	}
@@ -149,6 +146,9 @@ func (s *ApplyContracts) one(ctx context.Context, c contract.Contract, b contrac
 		return err
 	}
 	if err := s.guard(ctx, c, initial, readers, secret, now, created, say); err != nil {
+		return created, err
+	}
+	if err := s.Keys.Enforce(ctx, c.ID(), c.KMSKey, readers, secret, say); err != nil {
 		return created, err
 	}
 	return created, s.Registry.Apply(ctx, c, readers, blastradius.RolesElsewhere(c, b.Services), contract.Digest(c), b.Commit, contract.Keys(c, b.Services), firstDue(c, initial, secret.Tags, now), now)

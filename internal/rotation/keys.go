@@ -7,10 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/blastradius"
-	"github.com/mayfly-secrets/mayfly/internal/contract"
 )
 
 // Keys puts secrets under the keys that their contracts name, and the grants of those contracts in force.
@@ -50,12 +48,12 @@ type KeyChanger interface {
 	UpdateSecret(ctx context.Context, in *secretsmanager.UpdateSecretInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretOutput, error)
 }
 
-// Enforce does both for one secret. With a zero secret, one that was just created, it is described first. say is told what is
+// Enforce does both for one secret, if there is a key. With a zero secret, one that was just created, it is described first. say is told what is
 // about to change, before it does, for the record: what it returns ends Enforce.
 //
 // Errors: SecretMissing, AuthorityUnavailable, and say's.
 func (k Keys) Enforce(ctx context.Context, id, key string, readers []string, secret authority.Secret, say func(event, reason string) error) error {
-	if k.Grants == nil {
+	if key == "" || k.Grants == nil {
 		return nil
 	}
 	if secret.ARN == "" {
@@ -101,22 +99,4 @@ func tellKey(key, old string, changes blastradius.GrantChanges, moves bool) stri
 		parts = append(parts, changes.Tell(key))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// key has Keys do its work for a contract; what it says goes on record.
-func (s *ApplyContracts) key(ctx context.Context, c contract.Contract, b contract.Bundle, request string, secret authority.Secret) error {
-	if c.KMSKey == "" {
-		return nil
-	}
-	readers, err := blastradius.DeclaredRoles(c, b.Services)
-	if err != nil {
-		return err
-	}
-	return s.Keys.Enforce(ctx, c.ID(), c.KMSKey, readers, secret, func(event, reason string) error {
-		rec := s.record(request, event, c.Environment, c.ID(), s.Now().UTC())
-		rec.Owner, rec.Services, rec.Compliance = c.Owner, strings.Join(c.Services, ","), Compliance(c.Compliance)
-		rec.ContractDigest, rec.ContractCommit, rec.Reason = contract.Digest(c), b.Commit, reason
-		_, err := s.Log.Append(ctx, audit.Head{}, rec)
-		return err
-	})
 }

@@ -80,7 +80,7 @@ func Start(ctx context.Context, o Options) (_ *Playground, err error) {
 	}
 	p.AWS = p.Stack.Config()
 	p.Bundle = p.pointed(o.Bundle)
-	if err := p.teamRoles(ctx); err != nil {
+	if err := errors.Join(p.teamKeys(p.Bundle), p.teamRoles(ctx)); err != nil {
 		return p, err
 	}
 	o.Step("creating databases and the credentials that were there before Mayfly")

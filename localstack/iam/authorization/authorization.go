@@ -163,9 +163,11 @@ func (a *Authorizer) Permits(call *stack.Call, key, action string, encryption ma
 		return false
 	}
 	for _, n := range a.through("secretsmanager", key, encryption, action) {
-		if d, err := a.decide(a.caller(call.Caller), n, global(call), identity); err != nil || !d.Allowed {
+		d, err := a.decide(a.caller(call.Caller), n, global(call), identity)
+		if err != nil || !d.Allowed {
 			return false
 		}
+		a.usage.note(call.Caller.Role, d.Grants)
 	}
 	return true
 }
