@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/mayfly-secrets/mayfly/localstack/cloudtrail"
@@ -69,6 +70,7 @@ type Stack struct {
 	Keys      *kms.Service
 	Access    *authorization.Authorizer
 
+	client    *awshttp.BuildableClient // of all configurations: each of its own would keep its connections for a minute and a half
 	roles     *iam.Service
 	providers []stack.Provider
 	responses *template.Responses
@@ -86,7 +88,7 @@ func Start(_ context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the local stack cannot listen: %w; is another one running?", err)
 	}
-	s := &Stack{URL: "http://" + listener.Addr().String(), Clock: stack.NewClock(), Identities: stack.NewIdentities()}
+	s := &Stack{URL: "http://" + listener.Addr().String(), Clock: stack.NewClock(), Identities: stack.NewIdentities(), client: awshttp.NewBuildableClient()}
 	s.wire()
 	s.server = &http.Server{Handler: s.Endpoint, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.server.Serve(listener) }() // ends with Close
@@ -183,7 +185,7 @@ func (s *Stack) As(id stack.Identity) aws.Config {
 }
 
 func (s *Stack) config(key, secret, token string) aws.Config {
-	return aws.Config{Region: stack.Region, BaseEndpoint: &s.URL, Credentials: credentials.NewStaticCredentialsProvider(key, secret, token)}
+	return aws.Config{Region: stack.Region, BaseEndpoint: &s.URL, HTTPClient: s.client, Credentials: credentials.NewStaticCredentialsProvider(key, secret, token)}
 }
 
 // Files are texts by file name. Deploy puts each in the place of the file of that name beside a function's binary.
