@@ -207,6 +207,9 @@ func everyMutant(t *testing.T, file string) {
 		if len(missing.Needed) == 0 {
 			continue // said by the full run, unless AWS alone asks for it
 		}
+		if _, elsewhere := missing.Needed["TestUnderAKey"]; elsewhere && len(missing.Needed) == 1 {
+			continue // a permission on keys, which the template of the repository's own contracts does not have
+		}
 		t.Run(missing.name(), func(t *testing.T) {
 			t.Parallel()
 			folder := mutant(t, missing)

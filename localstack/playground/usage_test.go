@@ -76,6 +76,7 @@ func granted(s *localstack.Stack) []usage {
 // unmodelled are permissions that AWS asks for and the local stack does not, by statement and action, each with AWS's word
 // for it.
 var unmodelled = map[string]string{
+	"EstablishKeys kms:Encrypt":                "https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html",
 	"WatchBatches states:DescribeExecution":    distributedMap,
 	"WatchBatches states:StopExecution":        distributedMap,
 	"WatchFleet states:DescribeExecution":      distributedMap,

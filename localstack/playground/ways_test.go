@@ -130,17 +130,23 @@ func furnish(t *testing.T, p *playground.Playground) {
 	c.Name, c.KMSKey, c.RotateOn = "ledger-key", *key.KeyMetadata.Arn, []string{"access_change", "upstream", "incident"}
 	more := p.Bundle
 	more.Contracts = append(slices.Clone(more.Contracts), c)
+	must(t)(nil, p.Redeploy(t.Context(), synthesized(t, more, fmt.Sprintf(`"pagerDutyBus":%q`, partnerBus)), more))
+	settled(t, p)
+}
+
+// synthesized is the assembly for other contracts, with more context: members of a JSON object.
+func synthesized(t *testing.T, b contract.Bundle, context string) (assembly string) {
+	t.Helper()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	must(t)(nil, err)
-	functions, assembly := withContracts(t, root, more), t.TempDir()
+	functions, assembly := withContracts(t, root, b), t.TempDir()
 	synth := exec.CommandContext(t.Context(), filepath.Join(root, "build", "infra"))
 	synth.Dir = root
-	synth.Env = append(os.Environ(), "CDK_OUTDIR="+assembly, fmt.Sprintf(`CDK_CONTEXT_JSON={"functions":%q,"pagerDutyBus":%q}`, functions, partnerBus))
+	synth.Env = append(os.Environ(), "CDK_OUTDIR="+assembly, fmt.Sprintf(`CDK_CONTEXT_JSON={"functions":%q,%s}`, functions, context))
 	if out, err := synth.CombinedOutput(); err != nil {
 		t.Fatalf("synthesize: %v\n%s", err, out)
 	}
-	must(t)(nil, p.Redeploy(t.Context(), assembly, more))
-	settled(t, p)
+	return assembly
 }
 
 // withContracts is the folder of the built functions, with other contracts to apply. CloudFormation calls the function that
