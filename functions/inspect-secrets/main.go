@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
@@ -21,7 +20,7 @@ func main() {
 	cfg := function.Config()
 	step := &inspection.InspectSecrets{
 		Journal: &inspection.Journal{
-			Log: function.AuditLog(cfg), Bus: eventbridge.NewFromConfig(cfg), BusName: env.Must(env.Bus), Lines: os.Stdout,
+			Log: function.AuditLog(cfg), Bus: inspection.NewBus(cfg, env.Must(env.Bus)), Lines: os.Stdout,
 			Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		},
 		Secrets: secretsmanager.NewFromConfig(cfg), Mayfly: env.MustList(env.ReaderRoles), BreakGlass: env.Must(env.BreakGlassRole),

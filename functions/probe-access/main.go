@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -14,20 +13,21 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/env"
 	"github.com/mayfly-secrets/mayfly/internal/function"
 	"github.com/mayfly-secrets/mayfly/internal/inspection"
+	"github.com/mayfly-secrets/mayfly/internal/inspection/roles"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 )
 
 func main() {
 	cfg := function.Config()
-	roles := &inspection.Roles{STS: sts.NewFromConfig(cfg)}
+	taker := &roles.Taker{STS: sts.NewFromConfig(cfg)}
 	step := &inspection.ProbeAccess{
 		Journal: &inspection.Journal{
-			Log: function.AuditLog(cfg), Bus: eventbridge.NewFromConfig(cfg), BusName: env.Must(env.Bus), Lines: os.Stdout,
+			Log: function.AuditLog(cfg), Bus: inspection.NewBus(cfg, env.Must(env.Bus)), Lines: os.Stdout,
 			Registry: &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)},
 		},
 		Secrets: secretsmanager.NewFromConfig(cfg), Stranger: env.Must(env.StrangerRole),
 		Assume: func(ctx context.Context, role string) (authority.Reader, error) {
-			session, err := roles.Take(ctx, role)
+			session, err := taker.Take(ctx, role)
 			if err != nil {
 				return nil, err
 			}

@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
@@ -24,7 +23,7 @@ func main() {
 	registry := &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable)}
 	step := &inspection.ProbeTargets{
 		Journal: &inspection.Journal{
-			Log: function.AuditLog(cfg), Bus: eventbridge.NewFromConfig(cfg), BusName: env.Must(env.Bus), Lines: os.Stdout, Registry: registry,
+			Log: function.AuditLog(cfg), Bus: inspection.NewBus(cfg, env.Must(env.Bus)), Lines: os.Stdout, Registry: registry,
 		},
 		Secrets:  secretsmanager.NewFromConfig(cfg),
 		Rotators: rotation.Rotators{contract.Postgres: postgres.New(rand.Reader)},

@@ -11,10 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/fault"
@@ -55,9 +51,9 @@ type Registry interface {
 	Note(ctx context.Context, secret, step string, found registry.Found) error
 }
 
-// Bus takes events.
+// Bus takes events. Put has put one once it returns, perhaps more than once. Errors: OutcomeUnknown.
 type Bus interface {
-	PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, opts ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
+	Put(ctx context.Context, f trigger.InspectionFinding) error
 }
 
 // Journal is where findings go: record, log line, memory, event.
@@ -65,7 +61,6 @@ type Journal struct {
 	Log      rotation.Log
 	Registry Registry
 	Bus      Bus
-	BusName  string
 	Lines    io.Writer // gets each finding that stands as one line, at every inspection; in Lambda, stdout
 }
 
@@ -187,7 +182,7 @@ func (j *Journal) ask(ctx context.Context, c rotation.Context, s registry.Standi
 	after := maps.Clone(found)
 	for _, code := range codes {
 		n := after[code]
-		if err := j.put(ctx, trigger.InspectionFinding{
+		if err := j.Bus.Put(ctx, trigger.InspectionFinding{
 			ID: n.Trigger, Secret: s.Contract.ID(), Finding: code, Type: trigger.Type(n.Type), Reason: clip(n.Reason, 400), Severity: triggerOf(trigger.Type(n.Type), "", "").Severity,
 		}); err != nil {
 			return err
@@ -199,20 +194,6 @@ func (j *Journal) ask(ctx context.Context, c rotation.Context, s registry.Standi
 		}
 	}
 	return j.Registry.Note(ctx, s.Contract.ID(), c.State.Name, after)
-}
-
-func (j *Journal) put(ctx context.Context, f trigger.InspectionFinding) error {
-	detail, err := json.Marshal(f)
-	if err != nil {
-		return fault.Wrap(err, fault.Internal, "write the event of a finding")
-	}
-	out, err := j.Bus.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
-		EventBusName: &j.BusName, Source: aws.String(trigger.InspectionSource), DetailType: aws.String(trigger.TypeSecretDrift), Detail: aws.String(string(detail)),
-	}}})
-	if err == nil && out.FailedEntryCount > 0 {
-		err = errors.New(aws.ToString(out.Entries[0].ErrorCode))
-	}
-	return fault.Wrap(err, fault.OutcomeUnknown, "put the event of %s of %s on bus %s", f.Finding, f.Secret, j.BusName)
 }
 
 // line writes a finding to the log, for alarms: a record of it there may be a day old.
