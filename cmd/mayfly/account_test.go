@@ -27,6 +27,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/fingerprint"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
+	"github.com/mayfly-secrets/mayfly/internal/rotation/executions"
 	"github.com/mayfly-secrets/mayfly/internal/rotator/random"
 	localdynamodb "github.com/mayfly-secrets/mayfly/localstack/dynamodb"
 	"github.com/mayfly-secrets/mayfly/localstack/events"
@@ -135,7 +136,7 @@ func (b *bench) functions() {
 	sm, reg := secretsmanager.NewFromConfig(b.Config), &dynamo.Registry{DB: dynamodb.NewFromConfig(b.Config), Contracts: "mayfly-contracts", Runs: "mayfly-runs"}
 	kinds := rotation.Rotators{contract.Random: random.Rotator{}}
 	b.steps = map[string]step{
-		"AdmitRotation": handler((&rotation.AdmitRotation{Log: log, Registry: reg, Secrets: sm, Executions: sfn.NewFromConfig(b.Config),
+		"AdmitRotation": handler((&rotation.AdmitRotation{Log: log, Registry: reg, Secrets: sm, Executions: executions.Executions{SFN: sfn.NewFromConfig(b.Config)},
 			Rules: func() (blastradius.Guardrails, error) {
 				return blastradius.ReadGuardrails(blastradius.Rules(contract.Bundle{}))
 			}}).Handle),

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-secrets/mayfly/internal/function"
 	"github.com/mayfly-secrets/mayfly/internal/registry/dynamo"
 	"github.com/mayfly-secrets/mayfly/internal/rotation"
+	"github.com/mayfly-secrets/mayfly/internal/rotation/executions"
 )
 
 func main() {
@@ -22,7 +23,7 @@ func main() {
 		Log:        function.AuditLog(cfg),
 		Registry:   &dynamo.Registry{DB: dynamodb.NewFromConfig(cfg), Contracts: env.Must(env.ContractsTable), Runs: env.Must(env.RunsTable)},
 		Secrets:    secretsmanager.NewFromConfig(cfg),
-		Executions: sfn.NewFromConfig(cfg),
+		Executions: executions.Executions{SFN: sfn.NewFromConfig(cfg)},
 		Rules: sync.OnceValues(func() (blastradius.Guardrails, error) { // with the first run that they are asked about
 			text, err := os.ReadFile(rules)
 			if err != nil {

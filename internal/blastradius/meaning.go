@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // canon is a policy in canonical form: two that mean the same are the same in it. The order of statements and of values does
@@ -99,7 +100,7 @@ func readStatement(v any) (meaning, error) {
 
 // root is an account as IAM stores it when a policy names it by its number.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-accounts
-var root = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}):root$`)
+var root = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}):root$`) })
 
 func canonicalPrincipal(v any) (map[string][]string, error) {
 	if v == "*" {
@@ -112,7 +113,7 @@ func canonicalPrincipal(v any) (map[string][]string, error) {
 	out := map[string][]string{}
 	for kind, names := range kinds {
 		list, err := scalars(names, func(name string) string {
-			if m := root.FindStringSubmatch(name); m != nil {
+			if m := root().FindStringSubmatch(name); m != nil {
 				return m[1]
 			}
 			return name

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
@@ -167,7 +168,9 @@ func DeclaredRoles(c contract.Contract, services []contract.Service) ([]string, 
 
 // A role is named exactly: a wildcard would be one in the conditions, where ArnEquals knows them too.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN
-var role = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[A-Za-z0-9+=,.@_/-]+$`)
+var role = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[A-Za-z0-9+=,.@_/-]+$`)
+})
 
 func (o Options) check(secret string) error {
 	switch {
@@ -184,7 +187,7 @@ func (o Options) check(secret string) error {
 	}
 	var home []string // partition and account of Mayfly, which are the secret's
 	for _, arn := range all {
-		m := role.FindStringSubmatch(arn)
+		m := role().FindStringSubmatch(arn)
 		switch {
 		case m == nil:
 			return fault.New(fault.ContractInvalid, "%q, which is to read %s, is not the ARN of an IAM role: give that of the role, not of a session, a user or the account", arn, secret)
@@ -206,7 +209,7 @@ func tooLarge(b contract.Bundle, c contract.Contract) *contract.Problem {
 	}
 	partition, account := "aws", "000000000000"
 	if len(readers) > 0 {
-		if m := role.FindStringSubmatch(readers[0]); m != nil {
+		if m := role().FindStringSubmatch(readers[0]); m != nil {
 			partition, account = m[1], m[2]
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -32,11 +33,11 @@ func (d Duration) String() string {
 }
 
 // Ten digits hold a hundred years of seconds, and cannot overflow an int64 in any unit.
-var duration = regexp.MustCompile(`^([0-9]{1,10})([smhdw]?)$`)
+var duration = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9]{1,10})([smhdw]?)$`) })
 
 // ParseDuration reads a number of seconds, or a number with the unit s, m, h, d or w.
 func ParseDuration(text string) (Duration, error) {
-	m := duration.FindStringSubmatch(text)
+	m := duration().FindStringSubmatch(text)
 	if m == nil {
 		return 0, fmt.Errorf("%q is not a duration; write seconds (86400) or a number with s, m, h, d or w (24h, 7d)", text)
 	}

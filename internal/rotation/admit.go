@@ -8,9 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
-
 	"github.com/mayfly-secrets/mayfly/internal/audit"
 	"github.com/mayfly-secrets/mayfly/internal/authority"
 	"github.com/mayfly-secrets/mayfly/internal/blastradius"
@@ -36,7 +33,8 @@ type AdmitRotation struct {
 		authority.Lister
 	}
 	Executions interface {
-		DescribeExecution(ctx context.Context, in *sfn.DescribeExecutionInput, opts ...func(*sfn.Options)) (*sfn.DescribeExecutionOutput, error)
+		// Alive tells whether an execution still runs. Errors: RegistryUnavailable.
+		Alive(ctx context.Context, execution string) (bool, error)
 	}
 	Rules func() (blastradius.Guardrails, error) // the organisation's, as the deployment brought them
 }
@@ -143,7 +141,7 @@ func (s *AdmitRotation) lease(ctx context.Context, run *Run, c Context) (entry r
 		preempts := run.Trigger.Mode() == trigger.Contain && entry.Lease.Mode != string(trigger.Contain) &&
 			entry.Contract.Allows(string(run.Trigger.Type))
 		if !preempts {
-			alive, err := s.alive(ctx, entry.Lease.Execution)
+			alive, err := s.Executions.Alive(ctx, entry.Lease.Execution)
 			if err != nil || alive {
 				return entry, true, err
 			}
@@ -152,19 +150,6 @@ func (s *AdmitRotation) lease(ctx context.Context, run *Run, c Context) (entry r
 		claim.Over = entry.Lease.Run
 	}
 	return entry, false, fault.New(fault.RegistryUnavailable, "the lease of %s changes hands too fast", run.Secret)
-}
-
-// alive asks whether an execution still runs. One that Step Functions no longer knows ended long ago.
-func (s *AdmitRotation) alive(ctx context.Context, execution string) (bool, error) {
-	out, err := s.Executions.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &execution})
-	var unknown *types.ExecutionDoesNotExist
-	if errors.As(err, &unknown) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fault.Wrap(err, fault.RegistryUnavailable, "ask whether %s still runs", execution)
-	}
-	return out.Status == types.ExecutionStatusRunning || out.Status == types.ExecutionStatusPendingRedrive, nil
 }
 
 // join leaves the work to the run that has the lease: one rotation answers both triggers. That run must have begun: one
