@@ -73,11 +73,9 @@ func (k *keys) opens(secret string) []string {
 }
 
 // move puts the secret under the account's own key, as somebody could who is let.
-func (k *keys) move() { k.put(settlement, "") }
-
-func (k *keys) put(secret, key string) {
+func (k *keys) move() {
 	k.t.Helper()
-	_, err := k.Secrets().UpdateSecret(k.t.Context(), &secretsmanager.UpdateSecretInput{SecretId: &secret, KmsKeyId: &key})
+	_, err := k.Secrets().UpdateSecret(k.t.Context(), &secretsmanager.UpdateSecretInput{SecretId: aws.String(settlement), KmsKeyId: aws.String("")})
 	must(k.t)(nil, err)
 }
 
@@ -215,36 +213,4 @@ func TestKeysOfContracts(t *testing.T) {
 		k.finds(before, inspection.KeyDrift)
 		k.under()
 	})
-	t.Run("every step under a key", k.everyStep)
-}
-
-// everyStep has every function that reads values read some under the key: a login is rotated, a run of it rolled back, another
-// contained, and the target probed.
-func (k *keys) everyStep(t *testing.T) {
-	k.put(orders, k.key)
-	rotate := func(input any, want string) {
-		t.Helper()
-		if got := end(t, k.Playground, execute(t, k.Playground, playground.RotateMachine, input)); got != want {
-			t.Fatalf("the run ended in %s, want %s\n%s", got, want, told(t, k.Playground))
-		}
-	}
-	routine := map[string]any{"secret": orders}
-	rotate(routine, "Rotated")
-	if got := k.opens(orders); !slices.Equal(got, []string{k.key}) { // what is stored from now on needs the key
-		t.Fatalf("%s is opened by %v", orders, got)
-	}
-	rotate(routine, "Rotated")
-	must(t)(nil, k.Server.Exec(t.Context(), "orders", "ALTER TABLE orders RENAME TO elsewhere"))
-	rotate(routine, "FailedClean")
-	must(t)(nil, k.Server.Exec(t.Context(), "orders", "ALTER TABLE elsewhere RENAME TO orders"))
-	rotate(incident("under-a-key"), "Rotated")
-	inspect(t, k.Playground, false)
-	for _, r := range found(t, k.Playground, orders) {
-		if r.ReasonCode == string(inspection.CurrentRefused) || r.ReasonCode == string(inspection.Untried) {
-			t.Errorf("%+v", r)
-		}
-	}
-	if err := k.CheckLaws(t.Context(), orders); err != nil {
-		t.Error(err)
-	}
 }
