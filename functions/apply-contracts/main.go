@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"time"
 
@@ -46,6 +47,11 @@ func main() {
 			return id, nil, fault.Wrap(err, fault.ContractInvalid, "read the compiled contracts")
 		}
 		done, err := apply.Compiled(ctx, compiled, event.RequestID)
+		// CloudFormation takes 4,096 bytes of an answer, and hears nothing of a longer one; the records have it all.
+		// Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
+		if err != nil && len(err.Error()) > 3000 {
+			err = fmt.Errorf("%.3000s … and more", err)
+		}
 		return id, map[string]any{"InForce": len(done.InForce), "Created": len(done.Created), "Withdrawn": len(done.Withdrawn)}, err
 	}))
 }

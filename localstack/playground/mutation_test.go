@@ -82,7 +82,7 @@ func once(t *testing.T, assembly string) ([]usage, error) {
 		}
 	}()
 	if runs, err := p.Runs(ctx, orders); err != nil || len(runs) == 0 {
-		return nil, fmt.Errorf("the first evaluation led to %d runs: %w", len(runs), err)
+		return nil, errors.Join(errors.New("the first evaluation led to no run"), err)
 	}
 	execution, err := p.Rotate(ctx, orders, "routine", "test")
 	if err != nil {
@@ -197,7 +197,7 @@ func part(statement map[string]any, actions, resources []any) []any {
 	return []any{s}
 }
 
-// everyMutant runs, for each permission in the file, up to three tests that needed it, until one fails.
+// everyMutant goes, for each permission in the file, through a routine and up to five tests that needed it, until one fails.
 func everyMutant(t *testing.T, file string) {
 	text, err := os.ReadFile(file)
 	must(t)(nil, err)
@@ -214,8 +214,14 @@ func everyMutant(t *testing.T, file string) {
 			t.Parallel()
 			folder := mutant(t, missing)
 			tests := slices.SortedFunc(maps.Keys(missing.Needed), func(a, b string) int { return cmp.Compare(missing.Needed[a], missing.Needed[b]) })
-			for _, name := range tests[:min(len(tests), 3)] {
-				began := time.Now()
+			began := time.Now()
+			if _, err := once(t, folder); err != nil {
+				t.Logf("a routine fails after %.0f s: %.200s", time.Since(began).Seconds(), err)
+				return
+			}
+			tests = tests[:min(len(tests), 5)]
+			for _, name := range tests {
+				began = time.Now()
 				if out, err := runOn(t, folder, name); err != nil {
 					t.Logf("%s fails after %.0f s: %v", name, time.Since(began).Seconds(), err)
 					return
@@ -223,7 +229,7 @@ func everyMutant(t *testing.T, file string) {
 					t.Fatalf("%s did not run:\n%s", name, out)
 				}
 			}
-			t.Errorf("without %s on %s these pass: %v", missing.name(), missing.Resource, tests[:min(len(tests), 3)])
+			t.Errorf("without %s on %s a routine and these pass: %v", missing.name(), missing.Resource, tests)
 		})
 	}
 }

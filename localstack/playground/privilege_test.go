@@ -160,6 +160,27 @@ func TestDeployedIntoAVPC(t *testing.T) {
 	}
 }
 
+// A run that was cut off cannot say so itself: whoever is subscribed to the alarms hears of it from EventBridge.
+func TestAbortedRunRingsTheAlarm(t *testing.T) {
+	t.Parallel()
+	p := start(t, playground.Options{Policy: brisk})
+	told := make(chan string, 10)
+	p.Stack.Events.Targets.Publish = func(_ context.Context, topic, _, message string) error {
+		told <- topic + " " + message
+		return nil
+	}
+	(&failing{Playground: p}).rotate(t, "onboard")
+	stop(t, p, write{"mayfly-test-secret", "s3", "PutObject", 0})
+	select {
+	case said := <-told:
+		if !strings.HasPrefix(said, "arn:aws:sns:us-east-1:000000000000:mayfly-alarms ") || !strings.Contains(said, "ABORTED") {
+			t.Errorf("told: %s", said)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nobody was told")
+	}
+}
+
 // A tick that mayfly-respond cannot take is left in the queue from which `mayfly redrive` takes it, by the schedule's role.
 func TestUndeliveredTick(t *testing.T) {
 	t.Parallel()
