@@ -69,7 +69,7 @@ func (s *AdmitRotation) Handle(ctx context.Context, a Admission) (Run, error) {
 		return run, err
 	}
 	run.Contract, run.ContractDigest, run.ContractCommit = entry.Contract, entry.Digest, entry.Commit
-	run.Readers, run.Fence, run.Head = entry.Readers, entry.Fence, entry.Head
+	run.Readers, run.Fence, run.Head, run.Last = entry.Readers, entry.Fence, entry.Head, entry.Rotated.Version
 	if held {
 		return s.join(ctx, run, entry, a.Context)
 	}

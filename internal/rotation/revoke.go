@@ -69,10 +69,16 @@ func revokeBefore(ctx context.Context, sm authority.Reader, kind rotator.Rotator
 }
 
 // revoked notes that the version in use when the run began was seen refused, or that nothing honours its kind: what it holds
-// is of no use any more. A login that was barred without a trial is no proof.
+// is of no use any more. A login that was barred without a trial is no proof. With a version that came by hand ends the one that
+// Mayfly brought before it: either that is the same login, whose password is another by now, or it was barred as Before.
 func (r *Run) revoked(v rotator.Verdict) {
-	if !r.born() && (v == rotator.Refused || v == rotator.NoTarget) && !slices.Contains(r.Revoked, r.From.ID) {
-		r.Revoked = append(r.Revoked, r.From.ID)
+	if r.born() || v != rotator.Refused && v != rotator.NoTarget {
+		return
+	}
+	for _, version := range []string{r.From.ID, r.Last} {
+		if version != "" && version != r.To.ID && !slices.Contains(r.Revoked, version) {
+			r.Revoked = append(r.Revoked, version)
+		}
 	}
 }
 

@@ -70,6 +70,7 @@ type Run struct {
 	To             rotator.Version   `json:"to"`                     // the version that the run brings
 	Fingerprint    string            `json:"fingerprint,omitempty"`  // of To's value, keyed; "" where it is not known (S4)
 	Revoked        []string          `json:"revoked,omitempty"`      // versions that the run saw refused
+	Last           string            `json:"last,omitempty"`         // the version that the last successful run brought: From, unless that was put by hand
 	Head           audit.Head        `json:"head"`                   // of the secret's audit chain
 	SetAt          time.Time         `json:"set_at,omitzero"`        // when the target was given the new value: its life counts from here
 	PendingLeft    bool              `json:"pending_left,omitempty"` // AWSPENDING is still on To, which is current: CloseRun drops it
