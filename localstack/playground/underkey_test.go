@@ -5,7 +5,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/mayfly-secrets/mayfly/internal/contract"
 	"github.com/mayfly-secrets/mayfly/localstack/playground"
@@ -46,7 +48,19 @@ func TestUnderAKey(t *testing.T) {
 		t.Errorf("without a test the run ended in %s, want FailedClean", got)
 	}
 	clear()
+	mine := []string{orders, orders + "-admin", payments}
+	for _, secret := range mine {
+		must(t)(p.Secrets().UpdateSecret(t.Context(), &secretsmanager.UpdateSecretInput{SecretId: &secret, KmsKeyId: aws.String("")}))
+	}
 	inspect(t, p, false)
+	settled(t, p)
+	for _, secret := range mine {
+		out, err := p.Secrets().DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &secret})
+		must(t)(nil, err)
+		if under := aws.ToString(out.KmsKeyId); under != key {
+			t.Errorf("%s lies under %s, want it back under its contract's key", secret, under)
+		}
+	}
 	must(t)(breakGlass(t, p, orders))
 	settled(t, p)
 	if c := service.Stop(); c.Failures > 0 || c.Logins == 0 {
