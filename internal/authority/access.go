@@ -27,7 +27,7 @@ func Policy(ctx context.Context, sm PolicyKeeper, id string) (string, error) {
 
 // ErrMalformed says that Secrets Manager refused a policy as malformed, which it also does where a principal does not exist.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutResourcePolicy.html#API_PutResourcePolicy_Errors
-var ErrMalformed = errors.New("Secrets Manager does not take the resource policy")
+var ErrMalformed = errors.New("the resource policy is not one that Secrets Manager takes")
 
 // PutPolicy puts a resource policy in the place of the one in force; putting it twice is putting it once. One that would open
 // the secret to everybody is refused by Secrets Manager itself. Errors: ErrMalformed, SecretMissing, AuthorityUnavailable.
