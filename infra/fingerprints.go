@@ -36,12 +36,11 @@ func NewFingerprints(scope constructs.Construct, id string) Fingerprints {
 // Source: https://docs.aws.amazon.com/kms/latest/developerguide/hmac-authz.html
 func (f Fingerprints) GrantMake(functions ...*Function) {
 	algorithm := map[string]any{"StringEquals": map[string]any{"kms:MacAlgorithm": "HMAC_SHA_256"}}
-	stack := awscdk.Stack_Of(f.Construct)
 	var makers []*string
 	for _, maker := range functions {
 		maker.Set(env.FingerprintKey, f.Key.KeyArn())
 		maker.AllowIf("MakeFingerprints", []string{"kms:GenerateMac"}, algorithm, f.Key.KeyArn())
-		makers = append(makers, jsii.String("arn:"+*stack.Partition()+":iam::"+*stack.Account()+":role/mayfly-"+functionName(maker.State)))
+		makers = append(makers, maker.roleByName())
 	}
 	f.Key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("NobodyElseMakesFingerprints"),

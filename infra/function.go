@@ -90,6 +90,12 @@ func (f *Function) Deny(sid string, actions []string, resources ...*string) {
 // Set gives the function an environment variable, named in package env. It never holds a secret value.
 func (f *Function) Set(name string, value *string) { f.Function.AddEnvironment(&name, value, nil) }
 
+// roleByName is the ARN of the function's role, for a resource that the role's own policy needs first.
+func (f *Function) roleByName() *string {
+	stack := awscdk.Stack_Of(f.Construct)
+	return jsii.String("arn:" + *stack.Partition() + ":iam::" + *stack.Account() + ":role/mayfly-" + functionName(f.State))
+}
+
 // functionName is the folder of a state's function: AdmitRotation is admit-rotation.
 func functionName(state string) string { return kebab(state) }
 
